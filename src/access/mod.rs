@@ -1,0 +1,18 @@
+//! May you: who a request speaks for. Knows ids only, so that every room can use it.
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// Who a request speaks for, established by `edge/authenticate.rs` and nowhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Principal {
+    /// The account.
+    pub account: Uuid,
+    /// The session that the request belongs to.
+    pub session: Uuid,
+    /// Authenticator assurance level, 1 or 2 (NIST SP 800-63B-4).
+    pub assurance: i16,
+    /// When the person last proved who they are.
+    #[serde(with = "time::serde::rfc3339")]
+    pub authenticated_at: OffsetDateTime,
+}

@@ -1,0 +1,4 @@
+//! Proofs of who someone is.
+
+pub mod password;
+pub mod store;

@@ -1,0 +1,90 @@
+//! Where hashing is done: a fixed number of threads of low priority, each with memory that it keeps, behind a queue of fixed
+//! length. A flood of sign-ins fills the queue and is answered 503; other requests do not feel it (practice 4.dos).
+//! Attacks: `tests/suite/attacks/s04_rate_limits/hash_flood.rs`.
+
+use crate::credentials::password::hash::Arena;
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
+    time::Duration,
+};
+use tokio::sync::oneshot;
+
+/// A thread without work for this long gives its memory back.
+const ARENA_IDLE: Duration = Duration::from_secs(30);
+
+/// The queue is full, or the pool is gone. Try again in a few seconds.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the password hashing queue is full")]
+pub struct Busy;
+
+type Job = Box<dyn FnOnce(&mut Arena) + Send>;
+
+/// A handle on the pool. The threads end when the last handle is dropped.
+#[derive(Clone)]
+pub struct HashPool {
+    queue: SyncSender<Job>,
+}
+
+impl HashPool {
+    /// Starts `threads` threads behind a queue of `waiting` jobs.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(threads: usize, waiting: usize) -> std::io::Result<Self> {
+        let (queue, jobs) = sync_channel::<Job>(waiting);
+        let jobs = Arc::new(Mutex::new(jobs));
+        for index in 0..threads {
+            let jobs = Arc::clone(&jobs);
+            std::thread::Builder::new().name(format!("hash-{index}")).spawn(move || work(&jobs))?;
+        }
+        Ok(Self { queue })
+    }
+
+    /// Runs a job on the pool. If the caller goes away before the job's turn, the work is not done.
+    ///
+    /// # Errors
+    /// [`Busy`] at once when the queue is full.
+    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce(&mut Arena) -> T + Send + 'static) -> Result<T, Busy> {
+        let (answer, result) = oneshot::channel();
+        let job: Job = Box::new(move |arena| {
+            if !answer.is_closed() {
+                let result = job(arena);
+                // the caller may have left while the work was done
+                let _ = answer.send(result);
+            }
+        });
+        self.queue.try_send(job).map_err(|_| {
+            metrics::counter!("portcullis_password_hash_rejected_total").increment(1);
+            Busy
+        })?;
+        let gauge = metrics::gauge!("portcullis_password_hash_pending");
+        gauge.increment(1.0);
+        let result = result.await;
+        gauge.decrement(1.0);
+        result.map_err(|_| Busy)
+    }
+}
+
+fn work(jobs: &Mutex<Receiver<Job>>) {
+    yield_to_the_server();
+    let mut arena = Arena::default();
+    loop {
+        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(ARENA_IDLE);
+        match next {
+            Ok(job) => job(&mut arena),
+            Err(RecvTimeoutError::Timeout) => arena = Arena::default(),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// On Linux a nice value belongs to the thread; elsewhere it would slow the whole process.
+fn yield_to_the_server() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(10) {
+        tracing::warn!(%error, "hashing threads keep the server's priority");
+    }
+}

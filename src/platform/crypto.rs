@@ -1,0 +1,154 @@
+//! Randomness, digests, authenticated encryption and constant-time comparison, all by aws-lc-rs: no primitive is written here.
+//!
+//! Protects against guessed tokens (ASVS 5.0 7.2.3: at least 128 bits of entropy), timing oracles on comparisons, and stored
+//! secrets that can be read or moved to another row (practices 2.no-plaintext, 2.encrypted-sessions).
+//! Attacks: `tests/suite/attacks/s02_passwords/secrets_in_the_dump.rs`.
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey},
+    constant_time, digest, hmac, rand,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use secrecy::{ExposeSecret, SecretString};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// Length of a GCM nonce in bytes (NIST SP 800-38D).
+const NONCE_LEN: usize = 12;
+
+/// A sealed value could not be opened: wrong key, wrong context, or altered bytes. Deliberately says no more.
+#[derive(Debug, thiserror::Error)]
+#[error("a sealed value could not be opened: wrong key, wrong context or altered bytes")]
+pub struct Unsealable;
+
+/// `N` bytes from the operating system's generator.
+///
+/// # Panics
+/// When the operating system has no randomness to give. Nothing this service does is safe then.
+#[must_use]
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    #[expect(clippy::expect_used, reason = "without randomness no answer is safe, not even an error page with an id")]
+    rand::fill(&mut bytes).expect("the operating system's random generator failed");
+    bytes
+}
+
+/// A 256-bit bearer secret as 43 characters of base64url. Only its digest is ever stored.
+#[derive(Clone)]
+pub struct SecretToken(SecretString);
+
+impl SecretToken {
+    /// A fresh random token.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(URL_SAFE_NO_PAD.encode(random::<32>()).into())
+    }
+
+    /// The token's text, to be put into a letter or a cookie and nowhere else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// What is stored and looked up. A plain digest is enough for 256 random bits (ASVS 5.0 6.5.2).
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        sha256(self.expose().as_bytes())
+    }
+}
+
+/// A decimal code of eight digits (26 bits) for people to type, drawn without bias.
+#[must_use]
+pub fn numeric_code() -> SecretString {
+    const CODES: u32 = 100_000_000;
+    const FAIR: u32 = u32::MAX - u32::MAX % CODES;
+    loop {
+        let draw = u32::from_be_bytes(random());
+        if draw < FAIR {
+            return format!("{:08}", draw % CODES).into();
+        }
+    }
+}
+
+/// A UUIDv7 (RFC 9562) for the given time. An identifier, never a secret (ASVS 5.0 7.2.3).
+#[must_use]
+pub fn uuid_v7(now: OffsetDateTime) -> Uuid {
+    let millis = u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
+    uuid::Builder::from_unix_timestamp_millis(millis, &random()).into_uuid()
+}
+
+/// SHA-256.
+#[must_use]
+pub fn sha256(data: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest::digest(&digest::SHA256, data).as_ref());
+    out
+}
+
+/// HMAC-SHA256 over the parts, each preceded by its length so that no two lists of parts collide.
+#[must_use]
+pub fn mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    let mut out = [0; 32];
+    out.copy_from_slice(context.sign().as_ref());
+    out
+}
+
+/// Compares in time that depends on the lengths only.
+#[must_use]
+pub fn equal(a: &[u8], b: &[u8]) -> bool {
+    constant_time::verify_slices_are_equal(a, b).is_ok()
+}
+
+/// AES-256-GCM with a random nonce in front. `context` (the row, the column) is authenticated, so that a sealed value does not
+/// open in another place.
+///
+/// # Errors
+/// [`Unsealable`] when the library refuses, which it does for absurd lengths only.
+pub fn seal(key: &[u8; 32], context: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, Unsealable> {
+    let key = RandomizedNonceKey::new(&AES_256_GCM, key).map_err(|_| Unsealable)?;
+    let mut sealed = plaintext.to_vec();
+    let nonce = key.seal_in_place_append_tag(Aad::from(context), &mut sealed).map_err(|_| Unsealable)?;
+    Ok([nonce.as_ref(), &sealed].concat())
+}
+
+/// Opens what [`seal`] made with the same key and context.
+///
+/// # Errors
+/// [`Unsealable`] when key, context or bytes differ.
+pub fn open(key: &[u8; 32], context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Unsealable> {
+    let (nonce, ciphertext) = sealed.split_at_checked(NONCE_LEN).ok_or(Unsealable)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Unsealable)?;
+    let key = RandomizedNonceKey::new(&AES_256_GCM, key).map_err(|_| Unsealable)?;
+    let mut buffer = ciphertext.to_vec();
+    let length = key.open_in_place(nonce, Aad::from(context), &mut buffer).map_err(|_| Unsealable)?.len();
+    buffer.truncate(length);
+    Ok(buffer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sealed_value_opens_only_with_its_key_in_its_context_and_unaltered() {
+        let key = random();
+        let mut sealed = seal(&key, b"row 1", b"secret").unwrap();
+        assert_eq!(open(&key, b"row 1", &sealed).unwrap(), b"secret");
+        assert!(open(&key, b"row 2", &sealed).is_err());
+        assert!(open(&random(), b"row 1", &sealed).is_err());
+        assert!(open(&key, b"row 1", &sealed[..5]).is_err());
+        sealed[NONCE_LEN] ^= 1;
+        assert!(open(&key, b"row 1", &sealed).is_err());
+    }
+
+    #[test]
+    fn a_mac_depends_on_where_its_parts_begin_and_end() {
+        let key = random();
+        assert_ne!(mac(&key, &[b"ab", b"c"]), mac(&key, &[b"a", b"bc"]));
+    }
+}

@@ -1,0 +1,105 @@
+//! The database: one pool, the run-time role, migrations, and the line between "the database is away" and "we made a mistake".
+//!
+//! Practices 9.least-privilege (the service cannot change its own schema) and 4.dos (every wait has an end).
+//! Attacks: `tests/suite/attacks/s09_secrets/schema_change_by_the_service.rs`.
+
+use sqlx::{
+    Connection, PgConnection, PgPool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use std::time::Duration;
+
+/// The role that serves requests: no DDL. Migrations grant it, row by row, what it needs.
+pub const RUNTIME_ROLE: &str = "portcullis_runtime";
+
+/// How long a request waits for a connection before it is refused with 503.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long one statement may run.
+const STATEMENT_TIMEOUT: &str = "5s";
+
+/// How long a transaction may sit between two statements, so that a lost client holds no locks.
+const IDLE_TRANSACTION_TIMEOUT: &str = "10s";
+
+/// Every migration, compiled into the binary.
+pub static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// Why the service cannot use a database.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// The newest migration of this binary has not been applied.
+    #[error("the schema is behind this binary (it needs migration {0}): run `portcullis migrate` first")]
+    Behind(i64),
+    /// Could not ask.
+    #[error("the schema version cannot be read: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// A pool whose connections act as [`RUNTIME_ROLE`], whoever logged in. Connects on first use.
+#[must_use]
+pub fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
+    let options = options.application_name("portcullis").options([
+        ("role", RUNTIME_ROLE),
+        ("statement_timeout", STATEMENT_TIMEOUT),
+        ("idle_in_transaction_session_timeout", IDLE_TRANSACTION_TIMEOUT),
+    ]);
+    PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options)
+}
+
+/// Brings the schema up to date as its owner. Two at once: sqlx holds an advisory lock, so one waits for the other.
+///
+/// # Errors
+/// When the database is away or a migration fails; a failed migration is rolled back.
+pub async fn migrate(owner: &PgConnectOptions) -> anyhow::Result<()> {
+    let mut connection = PgConnection::connect_with(owner).await?;
+    MIGRATIONS.run(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+/// Refuses a schema that lacks a migration of this binary. A newer schema passes: migrations only add, so that the old binary
+/// keeps serving while the new one rolls out.
+///
+/// # Errors
+/// [`SchemaError::Behind`], or the database's error.
+pub async fn check_schema(pool: &PgPool) -> Result<(), SchemaError> {
+    let needed = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+    let applied = sqlx::query_scalar!(r#"SELECT max(version) AS "version" FROM _sqlx_migrations WHERE success"#)
+        .fetch_one(pool)
+        .await;
+    match applied {
+        Ok(Some(version)) if version >= needed => Ok(()),
+        Ok(_) => Err(SchemaError::Behind(needed)),
+        // undefined_table, insufficient_privilege (an empty database), invalid role: nothing was migrated here yet
+        Err(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("42P01" | "42501" | "22023")) => {
+            Err(SchemaError::Behind(needed))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the error says that the database is away, busy or restarting (try again later), not that the statement is wrong.
+#[must_use]
+pub fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Protocol(_) => true,
+        // 08 connection, 53 resources, 57 operator intervention and time-outs, 40 serialization and deadlock, 28 credentials in
+        // rotation, 25P03 idle transaction ended, 55P03 lock not available
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["08", "53", "57", "40", "28"].iter().any(|class| code.starts_with(class)) || matches!(&*code, "25P03" | "55P03")
+        }),
+        _ => false,
+    }
+}
+
+/// Whether a unique constraint of this name refused the row.
+#[must_use]
+pub fn violates(error: &sqlx::Error, constraint: &str) -> bool {
+    error.as_database_error().is_some_and(|error| error.constraint() == Some(constraint))
+}

@@ -1,0 +1,35 @@
+//! Secret files: readable by their owner only from the first byte on (practice 9.never-hardcode).
+
+use std::{fs, io, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
+
+/// Writes a file with mode 0600 by way of a temporary neighbour: after a crash either the whole file is there or none.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let partial = path.with_extension("partial");
+    match fs::remove_file(&partial) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
+    file.write_all(contents)?;
+    file.sync_all()?;
+    fs::rename(&partial, path)
+}
+
+/// The file's text; where there is no file yet, makes it with mode 0600.
+///
+/// # Errors
+/// When it can be neither read nor written, or when `make` fails.
+pub fn read_or_create_private(path: &Path, make: impl FnOnce() -> anyhow::Result<String>) -> anyhow::Result<String> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let text = make()?;
+            write_private(path, text.as_bytes())?;
+            Ok(text)
+        }
+        Err(error) => Err(error.into()),
+    }
+}

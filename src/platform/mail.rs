@@ -1,0 +1,114 @@
+//! Sending mail: to an SMTP server over TLS, or in development to files that a person can open.
+//!
+//! Addresses are parsed types and headers are encoded by lettre, so that no input can add a header or a recipient
+//! (ASVS 5.0 1.3.11). Attacks: `tests/suite/attacks/s02_passwords/host_header_poisons_the_letter.rs`.
+
+use crate::platform::files;
+use anyhow::Context;
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    message::{Mailbox, MultiPart},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// A rendered letter.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Mail {
+    /// The recipient's address.
+    pub to: String,
+    /// The subject line.
+    pub subject: String,
+    /// The body as plain text.
+    pub text: String,
+    /// The body as HTML.
+    pub html: String,
+}
+
+/// Where mail goes.
+#[derive(Clone)]
+pub enum Transport {
+    /// One `.eml` file a letter in this folder.
+    Files(PathBuf),
+    /// An SMTP server: `smtps://` (TLS from the start) or `smtp://…?tls=required` (STARTTLS).
+    Smtp(AsyncSmtpTransport<Tokio1Executor>),
+}
+
+impl Transport {
+    /// Reads an SMTP address. Clear text is refused: passwords and links would travel in it.
+    ///
+    /// # Errors
+    /// When it is no SMTP address or one without TLS.
+    pub fn smtp(url: &SecretString) -> Result<Self, String> {
+        let url = url.expose_secret();
+        if !(url.starts_with("smtps://") || url.starts_with("smtp://") && url.contains("tls=required")) {
+            return Err("must be smtps://… or smtp://…?tls=required".into());
+        }
+        let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(|_| "is no SMTP address".to_owned())?;
+        Ok(Self::Smtp(builder.timeout(Some(std::time::Duration::from_secs(20))).build()))
+    }
+}
+
+/// Sends mail from one address.
+#[derive(Clone)]
+pub struct Mailer {
+    /// Where it goes.
+    pub transport: Transport,
+    /// The sender.
+    pub from: Mailbox,
+}
+
+impl Mailer {
+    /// Sends one letter. `id` makes its Message-ID and, in development, its file name: sending again after a crash repeats
+    /// both, so that a mail server, a reader or the folder can tell a copy from a second letter.
+    ///
+    /// # Errors
+    /// When the server refuses or is away; the caller keeps the letter and tries again.
+    pub async fn send(&self, mail: &Mail, id: uuid::Uuid) -> anyhow::Result<()> {
+        let message = Message::builder()
+            .from(self.from.clone())
+            .to(mail.to.parse()?)
+            .subject(&mail.subject)
+            .message_id(Some(format!("<{id}@{}>", self.from.email.domain())))
+            // a machine wrote this: no out-of-office answers, please (RFC 3834)
+            .header(AutoSubmitted)
+            .multipart(MultiPart::alternative_plain_html(mail.text.clone(), mail.html.clone()))?;
+        match &self.transport {
+            Transport::Smtp(smtp) => {
+                smtp.send(message).await?;
+            }
+            Transport::Files(folder) => {
+                let path = folder.join(format!("{id}.eml"));
+                let bytes = message.formatted();
+                let shown = path.display().to_string();
+                let folder = folder.clone();
+                tokio::task::spawn_blocking(move || {
+                    std::fs::create_dir_all(folder)?;
+                    files::write_private(&path, &bytes)
+                })
+                .await?
+                .with_context(|| format!("cannot write {shown}"))?;
+                tracing::info!(file = shown, "letter written");
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl lettre::message::header::Header for AutoSubmitted {
+    fn name() -> lettre::message::header::HeaderName {
+        lettre::message::header::HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> lettre::message::header::HeaderValue {
+        lettre::message::header::HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}

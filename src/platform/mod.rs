@@ -1,0 +1,12 @@
+//! The floor of the house: database, clock, randomness, keys, mail, telemetry. Knows no product word, so that every room
+//! above can stand on it and nothing here has to change when the product does.
+
+pub mod clock;
+pub mod crypto;
+pub mod db;
+pub mod files;
+pub mod keyring;
+pub mod local_postgres;
+pub mod mail;
+pub mod outbox;
+pub mod telemetry;

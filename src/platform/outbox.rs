@@ -1,0 +1,114 @@
+//! Letters wait here, sealed, in the transaction that caused them, and are erased once sent: no lost letter after a crash, no
+//! letter for work that was rolled back, and no link to read in a database dump (practice 2.no-plaintext).
+//! Attacks: `tests/suite/attacks/s02_passwords/secrets_in_the_dump.rs`; faults: `tests/suite/journeys/faults.rs`.
+
+use crate::platform::{
+    clock::Clock,
+    crypto,
+    keyring::{Keyring, Purpose},
+    mail::{Mail, Mailer},
+};
+use sqlx::{PgConnection, PgPool};
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+/// A claimed letter that was not sent within this time is up for grabs again: its sender has died.
+const LEASE: Duration = Duration::minutes(2);
+
+/// Letters sent in one round.
+const BATCH: i64 = 20;
+
+/// A letter could not be put into the outbox.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxError {
+    /// The database refused or is away.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    /// The letter could not be sealed.
+    #[error(transparent)]
+    Seal(#[from] crypto::Unsealable),
+    /// The letter could not be written down.
+    #[error(transparent)]
+    Encode(#[from] serde_json::Error),
+}
+
+/// Puts a letter into the outbox as part of the caller's transaction.
+///
+/// # Errors
+/// [`OutboxError`].
+pub async fn enqueue(connection: &mut PgConnection, keyring: &Keyring, now: OffsetDateTime, mail: &Mail) -> Result<(), OutboxError> {
+    let id = crypto::uuid_v7(now);
+    let (version, sealed) = keyring.seal(Purpose::Outbox, id.as_bytes(), &serde_json::to_vec(mail)?)?;
+    sqlx::query!(
+        "INSERT INTO outbox (id, sealed, key_version, created_at, due_at) VALUES ($1, $2, $3, $4, $4)",
+        id,
+        sealed,
+        version,
+        now
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Sends what is due: claims a batch, sends each letter outside any transaction, erases it. A failure postpones the letter.
+/// Several nodes share the work (`SKIP LOCKED`). Returns how many letters were claimed.
+///
+/// # Errors
+/// When the database is away. Letters that could not be sent are no error: they stay.
+pub async fn deliver_due(pool: &PgPool, keyring: &Keyring, mailer: &Mailer, clock: &Clock) -> Result<usize, sqlx::Error> {
+    let now = clock.now();
+    let claimed = sqlx::query!(
+        "UPDATE outbox SET attempts = attempts + 1, due_at = $2
+         WHERE id IN (SELECT id FROM outbox WHERE due_at <= $1 ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+         RETURNING id, sealed, key_version, attempts",
+        now,
+        now + LEASE,
+        BATCH
+    )
+    .fetch_all(pool)
+    .await?;
+    let count = claimed.len();
+    for row in claimed {
+        let sent = match open(keyring, row.id, row.key_version, &row.sealed) {
+            Ok(mail) => mailer.send(&mail, row.id).await,
+            Err(error) => Err(error),
+        };
+        match sent {
+            Ok(()) => {
+                sqlx::query!("DELETE FROM outbox WHERE id = $1", row.id).execute(pool).await?;
+                metrics::counter!("portcullis_letters_total", "outcome" => "sent").increment(1);
+            }
+            Err(error) => {
+                tracing::warn!(letter = %row.id, attempts = row.attempts, error = format!("{error:#}"), "letter not sent, will try again");
+                metrics::counter!("portcullis_letters_total", "outcome" => "failed").increment(1);
+                let due = clock.now() + back_off(row.attempts);
+                sqlx::query!("UPDATE outbox SET due_at = $2 WHERE id = $1", row.id, due).execute(pool).await?;
+            }
+        }
+    }
+    Ok(count)
+}
+
+fn open(keyring: &Keyring, id: Uuid, version: i32, sealed: &[u8]) -> anyhow::Result<Mail> {
+    let plain = keyring.open_sealed(Purpose::Outbox, version, id.as_bytes(), sealed)?;
+    Ok(serde_json::from_slice(&plain)?)
+}
+
+/// 10 s, 20 s, 40 s … up to one hour.
+fn back_off(attempts: i32) -> Duration {
+    let doublings = u32::try_from(attempts - 1).unwrap_or_default().min(9);
+    (Duration::seconds(10) * 2_i32.pow(doublings)).min(Duration::hours(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn back_off_grows_to_an_hour_and_no_further() {
+        assert_eq!(back_off(1), Duration::seconds(10));
+        assert_eq!(back_off(2), Duration::seconds(20));
+        assert_eq!(back_off(10_000), Duration::hours(1));
+    }
+}

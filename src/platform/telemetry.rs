@@ -1,0 +1,39 @@
+//! Logs and metrics. Logs are one JSON object a line (pretty in development); metrics are Prometheus text.
+//! Practices 8.json-logs, 8.alerts.
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, fmt::MakeWriter, layer::SubscriberExt};
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For a person's eyes.
+    Pretty,
+}
+
+/// The subscriber that writes log lines to `writer`.
+pub fn subscriber<W>(format: LogFormat, filter: EnvFilter, writer: W) -> impl tracing::Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let layer: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        LogFormat::Json => fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false).with_writer(writer).boxed(),
+        LogFormat::Pretty => fmt::layer().compact().with_target(false).with_writer(writer).boxed(),
+    };
+    Registry::default().with(layer.with_filter(filter))
+}
+
+/// Installs the process's metrics recorder. Durations are histograms in seconds.
+///
+/// # Errors
+/// When a recorder is installed already.
+pub fn install_metrics() -> anyhow::Result<PrometheusHandle> {
+    Ok(PrometheusBuilder::new()
+        .set_buckets_for_metric(
+            Matcher::Suffix("_seconds".into()),
+            &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0],
+        )?
+        .install_recorder()?)
+}

@@ -1,0 +1,55 @@
+//! What a proof buys: one row a sign-in, whatever the proof and the transport. The row's typed columns are the authority on
+//! who is signed in and until when; cookie and state only lead to it.
+//!
+//! Practices 2.session-expiry, 14.idle-timeout, 14.invalidate-on-sign-out.
+//! Attacks: `tests/suite/attacks/s14_sessions/`.
+
+pub mod store;
+
+use crate::{access::Principal, platform::crypto};
+use sqlx::PgConnection;
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+/// How long sessions live.
+#[derive(Debug, Clone, Copy)]
+pub struct Lifetimes {
+    /// Ends a session that nobody uses. At most an hour at AAL2, 30 minutes by default (OWASP session management).
+    pub idle: Duration,
+    /// Ends a session in any case.
+    pub absolute: Duration,
+}
+
+/// Marks of use are written at most this often, so that an ordinary request writes nothing. A session may end up to this much
+/// before its idle time is over, never after.
+pub const SEEN_GRANULARITY: Duration = Duration::minutes(1);
+
+/// A session that was just started.
+#[derive(Debug, Clone, Copy)]
+pub struct Started {
+    /// Names the session in lists. Not what authenticates it.
+    pub id: Uuid,
+    /// Ends at this time unless used.
+    pub idle_expires_at: OffsetDateTime,
+    /// Ends at this time in any case.
+    pub absolute_expires_at: OffsetDateTime,
+}
+
+/// Starts a cookie session after a password was verified. Nothing authenticates it until the session store attaches a key.
+///
+/// # Errors
+/// When the database is away.
+pub async fn start(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime, lifetimes: Lifetimes) -> Result<Started, sqlx::Error> {
+    let absolute_expires_at = now + lifetimes.absolute;
+    let started = Started { id: crypto::uuid_v7(now), idle_expires_at: absolute_expires_at.min(now + lifetimes.idle), absolute_expires_at };
+    store::insert(connection, account, &started, now).await?;
+    Ok(started)
+}
+
+/// Ends the principal's own session at once.
+///
+/// # Errors
+/// When the database is away.
+pub async fn end_own(connection: &mut PgConnection, principal: &Principal, now: OffsetDateTime) -> Result<(), sqlx::Error> {
+    store::revoke_own(connection, principal.account, principal.session, now).await
+}

@@ -1,0 +1,144 @@
+//! The SQL of sessions. Every query that decides whether a session lives says all of it: not revoked, not idle, not over, and
+//! the account active.
+
+use crate::{access::Principal, sessions::Started};
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// A live cookie session with its sealed state.
+pub struct Live {
+    /// Who it speaks for.
+    pub principal: Principal,
+    /// Last mark of use.
+    pub last_seen_at: OffsetDateTime,
+    /// The state, sealed under the keyring's session-state key.
+    pub state_sealed: Vec<u8>,
+    /// Which version of that key.
+    pub state_key_version: i32,
+}
+
+pub(super) async fn insert(connection: &mut PgConnection, account: Uuid, started: &Started, now: OffsetDateTime) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO sessions (id, user_id, transport, assurance, authenticated_at, last_seen_at, idle_expires_at, absolute_expires_at)
+         VALUES ($1, $2, 'cookie', 1, $3, $3, $4, $5)",
+        started.id,
+        account,
+        now,
+        started.idle_expires_at,
+        started.absolute_expires_at
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+pub(super) async fn revoke_own(connection: &mut PgConnection, account: Uuid, session: Uuid, now: OffsetDateTime) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE sessions SET revoked_at = $3 WHERE id = $2 AND user_id = $1 AND revoked_at IS NULL",
+        account,
+        session,
+        now
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// The live session that a cookie's key leads to.
+///
+/// # Errors
+/// When the database is away.
+pub async fn find_live_by_key(pool: &PgPool, key_digest: &[u8], now: OffsetDateTime) -> Result<Option<Live>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"SELECT s.id, s.user_id, s.assurance, s.authenticated_at, s.last_seen_at, s.state_sealed AS "state_sealed!",
+                  s.state_key_version AS "state_key_version!"
+           FROM sessions s JOIN users u ON u.id = s.user_id
+           WHERE s.key_digest = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > $2 AND s.absolute_expires_at > $2
+             AND u.status = 'active'"#,
+        key_digest,
+        now
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| Live {
+        principal: Principal { account: row.user_id, session: row.id, assurance: row.assurance, authenticated_at: row.authenticated_at },
+        last_seen_at: row.last_seen_at,
+        state_sealed: row.state_sealed,
+        state_key_version: row.state_key_version,
+    }))
+}
+
+/// Attaches a cookie's key and state to a live session that has none. `false`: there is no such session.
+///
+/// # Errors
+/// When the database is away.
+pub async fn attach_key(pool: &PgPool, session: Uuid, key_digest: &[u8], state_sealed: &[u8], state_key_version: i32, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "UPDATE sessions SET key_digest = $2, state_sealed = $3, state_key_version = $4
+         WHERE id = $1 AND key_digest IS NULL AND revoked_at IS NULL AND absolute_expires_at > $5",
+        session,
+        key_digest,
+        state_sealed,
+        state_key_version,
+        now
+    )
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Replaces the state of the session that a key leads to. `false`: there is no such session.
+///
+/// # Errors
+/// When the database is away.
+pub async fn replace_state(pool: &PgPool, key_digest: &[u8], state_sealed: &[u8], state_key_version: i32) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "UPDATE sessions SET state_sealed = $2, state_key_version = $3 WHERE key_digest = $1 AND revoked_at IS NULL",
+        key_digest,
+        state_sealed,
+        state_key_version
+    )
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Takes key and state away, so that the cookie leads nowhere.
+///
+/// # Errors
+/// When the database is away.
+pub async fn detach_key(pool: &PgPool, key_digest: &[u8]) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE sessions SET key_digest = NULL, state_sealed = NULL, state_key_version = NULL WHERE key_digest = $1",
+        key_digest
+    )
+    .execute(pool)
+    .await
+    .map(drop)
+}
+
+/// Marks use: the idle time begins anew, within the absolute end.
+///
+/// # Errors
+/// When the database is away.
+pub async fn mark_seen(pool: &PgPool, session: Uuid, now: OffsetDateTime, idle_expires_at: OffsetDateTime) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE sessions SET last_seen_at = $2, idle_expires_at = least($3, absolute_expires_at)
+         WHERE id = $1 AND revoked_at IS NULL AND last_seen_at < $2",
+        session,
+        now,
+        idle_expires_at
+    )
+    .execute(pool)
+    .await
+    .map(drop)
+}
+
+/// Forgets sessions that ended before `before`. Returns how many.
+///
+/// # Errors
+/// When the database is away.
+pub async fn purge(connection: &mut PgConnection, before: OffsetDateTime) -> Result<u64, sqlx::Error> {
+    Ok(sqlx::query!("DELETE FROM sessions WHERE absolute_expires_at < $1", before).execute(connection).await?.rows_affected())
+}
