@@ -67,7 +67,13 @@ pub enum RegistrationError {
 ///
 /// # Errors
 /// When the database is away.
-pub async fn issue(connection: &mut PgConnection, keyring: &Keyring, now: OffsetDateTime, lifetime: Duration, email: &Email) -> Result<Issued, sqlx::Error> {
+pub async fn issue(
+    connection: &mut PgConnection,
+    keyring: &Keyring,
+    now: OffsetDateTime,
+    lifetime: Duration,
+    email: &Email,
+) -> Result<Issued, sqlx::Error> {
     let issued = Issued { id: crypto::uuid_v7(now), link: SecretToken::generate(), code: crypto::numeric_code(), expires_at: now + lifetime };
     let (version, key) = keyring.active(Purpose::Lookup);
     let digest = code_digest(key, issued.id, issued.code.expose_secret());

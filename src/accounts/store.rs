@@ -86,7 +86,11 @@ pub(super) async fn insert_registration(
     .map(drop)
 }
 
-pub(super) async fn registration_by_link(connection: &mut PgConnection, digest: &[u8], now: OffsetDateTime) -> Result<Option<(Uuid, String)>, sqlx::Error> {
+pub(super) async fn registration_by_link(
+    connection: &mut PgConnection,
+    digest: &[u8],
+    now: OffsetDateTime,
+) -> Result<Option<(Uuid, String)>, sqlx::Error> {
     let row = sqlx::query!("SELECT id, email FROM registrations WHERE link_digest = $1 AND used_at IS NULL AND expires_at > $2", digest, now)
         .fetch_optional(connection)
         .await?;
@@ -99,7 +103,12 @@ pub(super) struct CodeTry {
     pub code_key_version: i32,
 }
 
-pub(super) async fn count_code_try(connection: &mut PgConnection, id: Uuid, max_tries: i16, now: OffsetDateTime) -> Result<Option<CodeTry>, sqlx::Error> {
+pub(super) async fn count_code_try(
+    connection: &mut PgConnection,
+    id: Uuid,
+    max_tries: i16,
+    now: OffsetDateTime,
+) -> Result<Option<CodeTry>, sqlx::Error> {
     sqlx::query_as!(
         CodeTry,
         "UPDATE registrations SET tries = tries + 1 WHERE id = $1 AND tries < $2 AND used_at IS NULL AND expires_at > $3
@@ -124,7 +133,10 @@ pub(super) async fn spend_registration(connection: &mut PgConnection, id: Uuid, 
 }
 
 pub(super) async fn spend_registrations_of(connection: &mut PgConnection, email: &Email, now: OffsetDateTime) -> Result<(), sqlx::Error> {
-    sqlx::query!("UPDATE registrations SET used_at = $2 WHERE email = $1 AND used_at IS NULL", email.as_str(), now).execute(connection).await.map(drop)
+    sqlx::query!("UPDATE registrations SET used_at = $2 WHERE email = $1 AND used_at IS NULL", email.as_str(), now)
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 /// Forgets registrations that ran out before `before`. Returns how many.

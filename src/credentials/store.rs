@@ -42,14 +42,8 @@ pub async fn insert_password(connection: &mut PgConnection, account: Uuid, hash:
 /// # Errors
 /// When the database is away.
 pub async fn upgrade_password(connection: &mut PgConnection, account: Uuid, old: &StoredHash, new: &StoredHash) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "UPDATE passwords SET phc = $3, pepper_version = $4 WHERE user_id = $1 AND phc = $2",
-        account,
-        old.phc,
-        new.phc,
-        new.pepper_version
-    )
-    .execute(connection)
-    .await
-    .map(drop)
+    sqlx::query!("UPDATE passwords SET phc = $3, pepper_version = $4 WHERE user_id = $1 AND phc = $2", account, old.phc, new.phc, new.pepper_version)
+        .execute(connection)
+        .await
+        .map(drop)
 }

@@ -113,7 +113,7 @@ pub fn seal(key: &[u8; 32], context: &[u8], plaintext: &[u8]) -> Result<Vec<u8>,
     let key = RandomizedNonceKey::new(&AES_256_GCM, key).map_err(|_| Unsealable)?;
     let mut sealed = plaintext.to_vec();
     let nonce = key.seal_in_place_append_tag(Aad::from(context), &mut sealed).map_err(|_| Unsealable)?;
-    Ok([nonce.as_ref(), &sealed].concat())
+    Ok([nonce.as_ref().as_slice(), &sealed].concat())
 }
 
 /// Opens what [`seal`] made with the same key and context.

@@ -65,16 +65,12 @@ pub async fn migrate(owner: &PgConnectOptions) -> anyhow::Result<()> {
 /// [`SchemaError::Behind`], or the database's error.
 pub async fn check_schema(pool: &PgPool) -> Result<(), SchemaError> {
     let needed = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
-    let applied = sqlx::query_scalar!(r#"SELECT max(version) AS "version" FROM _sqlx_migrations WHERE success"#)
-        .fetch_one(pool)
-        .await;
+    let applied = sqlx::query_scalar!(r#"SELECT max(version) AS "version" FROM _sqlx_migrations WHERE success"#).fetch_one(pool).await;
     match applied {
         Ok(Some(version)) if version >= needed => Ok(()),
         Ok(_) => Err(SchemaError::Behind(needed)),
         // undefined_table, insufficient_privilege (an empty database), invalid role: nothing was migrated here yet
-        Err(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("42P01" | "42501" | "22023")) => {
-            Err(SchemaError::Behind(needed))
-        }
+        Err(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("42P01" | "42501" | "22023")) => Err(SchemaError::Behind(needed)),
         Err(error) => Err(error.into()),
     }
 }
@@ -91,9 +87,9 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
         | sqlx::Error::Protocol(_) => true,
         // 08 connection, 53 resources, 57 operator intervention and time-outs, 40 serialization and deadlock, 28 credentials in
         // rotation, 25P03 idle transaction ended, 55P03 lock not available
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "53", "57", "40", "28"].iter().any(|class| code.starts_with(class)) || matches!(&*code, "25P03" | "55P03")
-        }),
+        sqlx::Error::Database(error) => error
+            .code()
+            .is_some_and(|code| ["08", "53", "57", "40", "28"].iter().any(|class| code.starts_with(class)) || matches!(&*code, "25P03" | "55P03")),
         _ => false,
     }
 }

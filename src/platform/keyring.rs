@@ -111,10 +111,7 @@ impl Keyring {
         }
         let mut keys = HashMap::new();
         let mut active = HashMap::new();
-        for row in sqlx::query!("SELECT purpose, version, state, sealed FROM keyring WHERE state <> 'revoked'")
-            .fetch_all(pool)
-            .await?
-        {
+        for row in sqlx::query!("SELECT purpose, version, state, sealed FROM keyring WHERE state <> 'revoked'").fetch_all(pool).await? {
             // a purpose of a newer binary, seen while it rolls out
             let Some(purpose) = Purpose::ALL.into_iter().find(|purpose| purpose.name() == row.purpose) else { continue };
             let key = crypto::open(key_encryption_key.expose(), &context(&row.purpose, row.version), &row.sealed)

@@ -166,20 +166,16 @@ impl LocalPostgres {
     async fn create_roles(&self) -> anyhow::Result<()> {
         let mut connection = PgConnection::connect_with(&self.superuser()).await?;
         for (role, password) in [(OWNER, &self.credentials.owner), (RUNTIME, &self.credentials.runtime)] {
-            let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")
-                .bind(role)
-                .fetch_one(&mut connection)
-                .await?;
+            let known: bool =
+                sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)").bind(role).fetch_one(&mut connection).await?;
             if !known {
                 // role names and passwords are this file's own (base64url): nothing to escape
                 let sql = format!("CREATE ROLE {role} LOGIN PASSWORD '{password}'");
                 sqlx::query(AssertSqlSafe(sql)).execute(&mut connection).await?;
             }
         }
-        let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
-            .bind(DATABASE)
-            .fetch_one(&mut connection)
-            .await?;
+        let known: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)").bind(DATABASE).fetch_one(&mut connection).await?;
         if !known {
             sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {DATABASE} OWNER {OWNER}"))).execute(&mut connection).await?;
         }
@@ -290,7 +286,8 @@ fn find_binaries() -> anyhow::Result<PathBuf> {
 }
 
 fn version_in(path: &Path) -> u32 {
-    let digits: String = path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().chars().filter(char::is_ascii_digit).collect()).unwrap_or_default();
+    let digits: String =
+        path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().chars().filter(char::is_ascii_digit).collect()).unwrap_or_default();
     digits.parse().unwrap_or_default()
 }
 
@@ -329,9 +326,10 @@ fn initialise(binaries: &Path, account: &Unprivileged, cluster: &Path, password:
 fn watch(binaries: &Path, account: &Unprivileged, cluster: &Path, socket: &Path, settings: &[&str], lock: fs::File) -> anyhow::Result<Watchdog> {
     let mut command = account.command("/bin/sh");
     command.args(["-c", WATCHDOG, "portcullis-watchdog"]).arg(binaries.join("postgres")).arg("-D").arg(cluster);
-    for setting in ["listen_addresses=", "port=5432", "logging_collector=on", "log_directory=log", "log_filename=postgres.log", "log_truncate_on_rotation=off"]
-        .iter()
-        .chain(settings)
+    for setting in
+        ["listen_addresses=", "port=5432", "logging_collector=on", "log_directory=log", "log_filename=postgres.log", "log_truncate_on_rotation=off"]
+            .iter()
+            .chain(settings)
     {
         command.arg("-c").arg(setting);
     }

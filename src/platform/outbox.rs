@@ -39,15 +39,9 @@ pub enum OutboxError {
 pub async fn enqueue(connection: &mut PgConnection, keyring: &Keyring, now: OffsetDateTime, mail: &Mail) -> Result<(), OutboxError> {
     let id = crypto::uuid_v7(now);
     let (version, sealed) = keyring.seal(Purpose::Outbox, id.as_bytes(), &serde_json::to_vec(mail)?)?;
-    sqlx::query!(
-        "INSERT INTO outbox (id, sealed, key_version, created_at, due_at) VALUES ($1, $2, $3, $4, $4)",
-        id,
-        sealed,
-        version,
-        now
-    )
-    .execute(connection)
-    .await?;
+    sqlx::query!("INSERT INTO outbox (id, sealed, key_version, created_at, due_at) VALUES ($1, $2, $3, $4, $4)", id, sealed, version, now)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

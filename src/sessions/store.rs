@@ -34,15 +34,10 @@ pub(super) async fn insert(connection: &mut PgConnection, account: Uuid, started
 }
 
 pub(super) async fn revoke_own(connection: &mut PgConnection, account: Uuid, session: Uuid, now: OffsetDateTime) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "UPDATE sessions SET revoked_at = $3 WHERE id = $2 AND user_id = $1 AND revoked_at IS NULL",
-        account,
-        session,
-        now
-    )
-    .execute(connection)
-    .await
-    .map(drop)
+    sqlx::query!("UPDATE sessions SET revoked_at = $3 WHERE id = $2 AND user_id = $1 AND revoked_at IS NULL", account, session, now)
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 /// The live session that a cookie's key leads to.
@@ -73,7 +68,14 @@ pub async fn find_live_by_key(pool: &PgPool, key_digest: &[u8], now: OffsetDateT
 ///
 /// # Errors
 /// When the database is away.
-pub async fn attach_key(pool: &PgPool, session: Uuid, key_digest: &[u8], state_sealed: &[u8], state_key_version: i32, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
+pub async fn attach_key(
+    pool: &PgPool,
+    session: Uuid,
+    key_digest: &[u8],
+    state_sealed: &[u8],
+    state_key_version: i32,
+    now: OffsetDateTime,
+) -> Result<bool, sqlx::Error> {
     let done = sqlx::query!(
         "UPDATE sessions SET key_digest = $2, state_sealed = $3, state_key_version = $4
          WHERE id = $1 AND key_digest IS NULL AND revoked_at IS NULL AND absolute_expires_at > $5",
@@ -109,13 +111,10 @@ pub async fn replace_state(pool: &PgPool, key_digest: &[u8], state_sealed: &[u8]
 /// # Errors
 /// When the database is away.
 pub async fn detach_key(pool: &PgPool, key_digest: &[u8]) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "UPDATE sessions SET key_digest = NULL, state_sealed = NULL, state_key_version = NULL WHERE key_digest = $1",
-        key_digest
-    )
-    .execute(pool)
-    .await
-    .map(drop)
+    sqlx::query!("UPDATE sessions SET key_digest = NULL, state_sealed = NULL, state_key_version = NULL WHERE key_digest = $1", key_digest)
+        .execute(pool)
+        .await
+        .map(drop)
 }
 
 /// Marks use: the idle time begins anew, within the absolute end.

@@ -134,7 +134,8 @@ pub fn verify_nothing(arena: &mut Arena, keyring: &Keyring, cost: Cost, password
 #[must_use]
 pub fn is_current(stored: &StoredHash, keyring: &Keyring, cost: Cost) -> bool {
     let made_with = PasswordHash::new(&stored.phc).ok().and_then(|phc| Params::try_from(&phc).ok());
-    let same_cost = made_with.is_some_and(|params| (params.m_cost(), params.t_cost(), params.p_cost()) == (cost.memory_kib, cost.iterations, cost.parallelism));
+    let same_cost =
+        made_with.is_some_and(|params| (params.m_cost(), params.t_cost(), params.p_cost()) == (cost.memory_kib, cost.iterations, cost.parallelism));
     same_cost && stored.pepper_version == keyring.active(Purpose::Pepper).0
 }
 
