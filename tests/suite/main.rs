@@ -1,0 +1,4 @@
+//! The fast suite: one private Postgres for the run, one database a test, made from a migrated template.
+
+mod foundation;
+mod support;
