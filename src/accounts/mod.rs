@@ -1,7 +1,6 @@
 //! Accounts and their life: asked for, proven, active, disabled.
 //!
 //! An account begins when its mailbox is proven, so nobody can prepare one for somebody else's address (pre-hijacking).
-//! Attacks: `tests/suite/attacks/s01_authentication/pre_hijacking.rs`.
 
 pub mod email;
 pub mod name;

@@ -2,7 +2,7 @@
 //! key-encryption key, which never enters the database.
 //!
 //! Practices 2.encrypted-sessions, 9.rotate, 9.never-hardcode.
-//! Attacks: `tests/suite/attacks/s02_passwords/secrets_in_the_dump.rs`, `tests/suite/attacks/s09_secrets/foreign_key_encryption_key.rs`.
+//! Attacks: `tests/suite/foundation.rs`.
 
 use crate::platform::crypto;
 use sqlx::PgPool;

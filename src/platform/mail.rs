@@ -1,7 +1,6 @@
 //! Sending mail: to an SMTP server over TLS, or in development to files that a person can open.
 //!
 //! Addresses are parsed types and headers are encoded by lettre, so that no input can add a header or a recipient
-//! (ASVS 5.0 1.3.11). Attacks: `tests/suite/attacks/s02_passwords/host_header_poisons_the_letter.rs`.
 
 use crate::platform::files;
 use anyhow::Context;

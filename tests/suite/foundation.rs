@@ -61,7 +61,7 @@ async fn registration_code_guessing_ends_after_five_tries_also_in_parallel() {
     let tries = (0..50).map(|_| {
         let (pool, keyring, now) = (t.pool.clone(), t.keyring.clone(), t.clock.now());
         let proof = Proof::Code { registration: issued.id, code: wrong.into() };
-        async move { registration::check(&mut *pool.acquire().await.unwrap(), &keyring, now, &proof).await.is_err() }
+        async move { registration::check(&mut pool.acquire().await.unwrap(), &keyring, now, &proof).await.is_err() }
     });
     assert!(futures_util::future::join_all(tries).await.into_iter().all(|refused| refused));
     let counted: i16 = sqlx::query_scalar("SELECT tries FROM registrations").fetch_one(&t.pool).await.unwrap();
@@ -80,7 +80,7 @@ async fn a_proof_is_spent_once_by_fifty_parallel_calls_and_never_after_its_time(
     let proven = registration::check(&mut connection, &t.keyring, t.clock.now(), &proof).await.unwrap();
     let spends = (0..50).map(|_| {
         let (pool, now, proven) = (t.pool.clone(), t.clock.now(), &proven);
-        async move { registration::spend(&mut *pool.acquire().await.unwrap(), now, proven).await.is_ok() }
+        async move { registration::spend(&mut pool.acquire().await.unwrap(), now, proven).await.is_ok() }
     });
     assert_eq!(futures_util::future::join_all(spends).await.into_iter().filter(|spent| *spent).count(), 1);
 
@@ -147,7 +147,7 @@ async fn a_hash_flood_fills_a_bounded_queue() {
 async fn a_letter_waits_sealed_is_sent_and_erased_and_survives_a_failed_delivery() {
     let t = TestDatabase::create().await;
     let mail = Mail { to: "ada@example.org".into(), subject: "Hello".into(), text: "canary-text".into(), html: "<p>canary-text</p>".into() };
-    outbox::enqueue(&mut *t.pool.acquire().await.unwrap(), &t.keyring, t.clock.now(), &mail).await.unwrap();
+    outbox::enqueue(&mut t.pool.acquire().await.unwrap(), &t.keyring, t.clock.now(), &mail).await.unwrap();
     let sealed: Vec<u8> = sqlx::query_scalar("SELECT sealed FROM outbox").fetch_one(&t.pool).await.unwrap();
     assert!(!sealed.windows(6).any(|part| part == b"canary" || part == b"ada@ex"));
 

@@ -2,7 +2,7 @@
 //!
 //! No composition rules, no expiry, any Unicode. The refusal says why (§3.1.1.2). Context words refuse a whole password that is
 //! nothing but such a word with decoration; a password that merely contains one is judged by its strength, in which such words
-//! count as known. Practice 2.password-policy. Attacks: `tests/suite/attacks/s02_passwords/weak_passwords.rs`.
+//! count as known. Practice 2.password-policy. Misuse: the tests below.
 
 use zxcvbn::{Score, zxcvbn};
 
