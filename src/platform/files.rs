@@ -7,7 +7,7 @@ use std::{fs, io, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 /// # Errors
 /// When the folder cannot be written.
 pub fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let partial = path.with_extension("partial");
+    let partial = path.with_extension(format!("{}.partial", std::process::id()));
     match fs::remove_file(&partial) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -18,18 +18,21 @@ pub fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
     fs::rename(&partial, path)
 }
 
-/// The file's text; where there is no file yet, makes it with mode 0600.
+/// The file's text; where there is no file yet, makes it with mode 0600. Two processes at once end up with the same text: the
+/// slower one finds the name taken and reads.
 ///
 /// # Errors
 /// When it can be neither read nor written, or when `make` fails.
 pub fn read_or_create_private(path: &Path, make: impl FnOnce() -> anyhow::Result<String>) -> anyhow::Result<String> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let text = make()?;
-            write_private(path, text.as_bytes())?;
-            Ok(text)
+    if !path.exists() {
+        let complete = path.with_extension(format!("{}.new", std::process::id()));
+        write_private(&complete, make()?.as_bytes())?;
+        let named = fs::hard_link(&complete, path);
+        fs::remove_file(&complete)?;
+        match named {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error.into()),
+            _ => {}
         }
-        Err(error) => Err(error.into()),
     }
+    Ok(fs::read_to_string(path)?)
 }

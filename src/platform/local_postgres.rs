@@ -2,7 +2,9 @@
 //!
 //! It listens on a Unix socket only, asks every role for its password (scram-sha-256), never runs as root, and ends however
 //! its parent ends: a small shell holds the other end of a pipe and stops the cluster when the pipe closes. One process owns
-//! the cluster (it holds the lock file); another command on the same folder adopts the running one.
+//! the cluster (it holds the lock file); another command on the same folder adopts the running one for as long as its owner
+//! lives: a command whose owner ends meanwhile loses its connection and says so.
+//! Faults: `tests/suite/local_postgres.rs`.
 
 use crate::platform::{crypto, files};
 use anyhow::{Context, bail};

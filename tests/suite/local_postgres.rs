@@ -1,0 +1,66 @@
+//! The private cluster ends with its parent, also after `kill -9`, and the next command recovers; a second command adopts it.
+
+use portcullis::platform::local_postgres::LocalPostgres;
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
+        _ => {}
+    }
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn migrate(folder: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .arg("migrate")
+        .current_dir(folder)
+        .env_remove("DATABASE_URL")
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::yield_now();
+    }
+}
+
+fn is_running(folder: &Path) -> bool {
+    // root's cluster is one folder deeper, in one that the `postgres` user owns
+    ["data/postgres/cluster", "data/postgres/server/cluster"].iter().any(|cluster| folder.join(cluster).join("postmaster.pid").exists())
+}
+
+#[test]
+fn the_cluster_ends_after_kill_nine_and_the_next_command_recovers() {
+    let folder = folder("kill_nine");
+    let mut first = migrate(&folder);
+    wait_until("Postgres runs", || is_running(&folder));
+    first.kill().unwrap();
+    first.wait().unwrap();
+    wait_until("Postgres has gone", || !is_running(&folder));
+    assert!(migrate(&folder).wait().unwrap().success());
+    assert!(!is_running(&folder), "a command that ends leaves no server behind");
+}
+
+#[tokio::test]
+async fn a_second_command_adopts_the_running_cluster_and_leaves_it_running() {
+    let folder = folder("adopted");
+    let owner = LocalPostgres::start(&folder.join("data/postgres"), &[]).await.unwrap();
+    let commands: Vec<Child> = (0..3).map(|_| migrate(&folder)).collect();
+    for mut command in commands {
+        assert!(command.wait().unwrap().success());
+    }
+    assert!(is_running(&folder));
+    drop(owner);
+    assert!(!is_running(&folder));
+}
