@@ -2,8 +2,8 @@
 //!
 //! It listens on a Unix socket only, asks every role for its password (scram-sha-256), never runs as root, and ends however
 //! its parent ends: a small shell holds the other end of a pipe and stops the cluster when the pipe closes. One process owns
-//! the cluster (it holds the lock file); another command on the same folder adopts the running one for as long as its owner
-//! lives: a command whose owner ends meanwhile loses its connection and says so.
+//! the cluster (it holds the lock file); another command on the same folder adopts the running one, and an owner that ends
+//! in good order waits for its guests first.
 //! Faults: `tests/suite/local_postgres.rs`.
 
 use crate::platform::{crypto, files};
@@ -42,16 +42,21 @@ pub struct LocalPostgres {
     credentials: Credentials,
     socket: PathBuf,
     _watchdog: Option<Watchdog>,
+    _guest: Option<fs::File>,
 }
 
 struct Watchdog {
     child: Child,
     pipe: Option<ChildStdin>,
+    guests: fs::File,
     _lock: fs::File,
 }
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
+        if let Err(error) = self.guests.lock() {
+            tracing::warn!(%error, "not waiting for other commands on the private Postgres");
+        }
         drop(self.pipe.take());
         if let Err(error) = self.child.wait() {
             tracing::warn!(%error, "the private Postgres did not report its end");
@@ -85,18 +90,21 @@ impl LocalPostgres {
         let home = account.home_for(&folder)?;
         let cluster = home.join("cluster");
         let socket = account.socket_folder(&home)?;
-        let mut this = Self { credentials, socket, _watchdog: None };
+        let mut this = Self { credentials, socket, _watchdog: None, _guest: None };
 
-        let lock = fs::OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("lock"))?;
+        let lock = open_lock(&folder.join("lock"))?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             if lock.try_lock().is_ok() {
                 break;
             }
-            if this.is_ready().await {
+            let guest = open_lock(&folder.join("guests"))?;
+            if guest.try_lock_shared().is_ok() && this.is_ready().await {
+                this._guest = Some(guest);
                 tracing::debug!("adopted the running private Postgres");
                 return Ok(this);
             }
+            drop(guest);
             if Instant::now() > deadline {
                 bail!("another process holds {} but its Postgres does not answer", folder.join("lock").display());
             }
@@ -109,7 +117,7 @@ impl LocalPostgres {
         if !cluster.join("PG_VERSION").exists() {
             initialise(&binaries, &account, &cluster, &this.credentials.superuser)?;
         }
-        let mut watchdog = watch(&binaries, &account, &cluster, &this.socket, settings, lock)?;
+        let mut watchdog = watch(&binaries, &account, &cluster, &this.socket, settings, open_lock(&folder.join("guests"))?, lock)?;
         while !this.is_superuser_ready().await {
             if watchdog.child.try_wait()?.is_some() || Instant::now() > deadline || !postmaster_lives(&cluster, deadline) {
                 bail!("the private Postgres did not start; the end of its log:\n{}", log_tail(&cluster));
@@ -325,7 +333,19 @@ fn initialise(binaries: &Path, account: &Unprivileged, cluster: &Path, password:
     Ok(())
 }
 
-fn watch(binaries: &Path, account: &Unprivileged, cluster: &Path, socket: &Path, settings: &[&str], lock: fs::File) -> anyhow::Result<Watchdog> {
+fn open_lock(path: &Path) -> std::io::Result<fs::File> {
+    fs::OpenOptions::new().create(true).truncate(false).write(true).open(path)
+}
+
+fn watch(
+    binaries: &Path,
+    account: &Unprivileged,
+    cluster: &Path,
+    socket: &Path,
+    settings: &[&str],
+    guests: fs::File,
+    lock: fs::File,
+) -> anyhow::Result<Watchdog> {
     let mut command = account.command("/bin/sh");
     command.args(["-c", WATCHDOG, "portcullis-watchdog"]).arg(binaries.join("postgres")).arg("-D").arg(cluster);
     for setting in
@@ -344,7 +364,7 @@ fn watch(binaries: &Path, account: &Unprivileged, cluster: &Path, socket: &Path,
         .spawn()
         .context("cannot start the private Postgres")?;
     let pipe = child.stdin.take();
-    Ok(Watchdog { child, pipe, _lock: lock })
+    Ok(Watchdog { child, pipe, guests, _lock: lock })
 }
 
 /// The postmaster writes its pid file at once and removes it when it gives up.

@@ -64,3 +64,13 @@ async fn a_second_command_adopts_the_running_cluster_and_leaves_it_running() {
     drop(owner);
     assert!(!is_running(&folder));
 }
+
+#[test]
+fn commands_that_start_together_on_a_fresh_folder_all_succeed() {
+    let folder = folder("together");
+    let commands: Vec<Child> = (0..4).map(|_| migrate(&folder)).collect();
+    for mut command in commands {
+        assert!(command.wait().unwrap().success());
+    }
+    assert!(!is_running(&folder));
+}
