@@ -99,7 +99,7 @@ impl LocalPostgres {
                 break;
             }
             let guest = open_lock(&folder.join("guests"))?;
-            if guest.try_lock_shared().is_ok() && this.is_ready().await {
+            if guest.try_lock_shared().is_ok() && connects(&this.owner()).await {
                 this._guest = Some(guest);
                 tracing::debug!("adopted the running private Postgres");
                 return Ok(this);
@@ -118,7 +118,7 @@ impl LocalPostgres {
             initialise(&binaries, &account, &cluster, &this.credentials.superuser)?;
         }
         let mut watchdog = watch(&binaries, &account, &cluster, &this.socket, settings, open_lock(&folder.join("guests"))?, lock)?;
-        while !this.is_superuser_ready().await {
+        while !connects(&this.superuser()).await {
             if watchdog.child.try_wait()?.is_some() || Instant::now() > deadline || !postmaster_lives(&cluster, deadline) {
                 bail!("the private Postgres did not start; the end of its log:\n{}", log_tail(&cluster));
             }
@@ -155,14 +155,6 @@ impl LocalPostgres {
 
     fn options(&self, role: &str, password: &str, database: &str) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass().socket(&self.socket).port(5432).username(role).password(password).database(database)
-    }
-
-    async fn is_ready(&self) -> bool {
-        PgConnection::connect_with(&self.owner()).await.is_ok()
-    }
-
-    async fn is_superuser_ready(&self) -> bool {
-        PgConnection::connect_with(&self.superuser()).await.is_ok()
     }
 
     /// Whether anything answers at the socket, even if only to say that it is shutting down.
@@ -331,6 +323,10 @@ fn initialise(binaries: &Path, account: &Unprivileged, cluster: &Path, password:
     }
     fs::rename(&unfinished, cluster)?;
     Ok(())
+}
+
+async fn connects(options: &PgConnectOptions) -> bool {
+    PgConnection::connect_with(options).await.is_ok()
 }
 
 fn open_lock(path: &Path) -> std::io::Result<fs::File> {
