@@ -11,5 +11,9 @@
 pub mod access;
 pub mod accounts;
 pub mod credentials;
+pub mod edge;
+pub mod error;
 pub mod platform;
 pub mod sessions;
+pub mod settings;
+pub mod state;

@@ -1,0 +1,72 @@
+//! Who is calling: the peer's address, or what trusted proxies say about it. A header from anybody else is only text
+//! (practice 4.abuse).
+//! Attacks: `tests/suite/attacks/s04_rate_limits/forwarded_for_spoofing.rs`.
+
+use actix_web::dev::ServiceRequest;
+use ipnet::IpNet;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// The client's address. Established once, in `request_log`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientIp(pub IpAddr);
+
+impl ClientIp {
+    /// What quotas count: the address itself, or for IPv6 its /64, which is what one subscriber gets.
+    #[must_use]
+    pub fn network(self) -> IpAddr {
+        match self.0 {
+            IpAddr::V4(_) => self.0,
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        }
+    }
+}
+
+/// The peer's address; when the peer is trusted, the last address in `X-Forwarded-For` that is not. Each proxy appends the
+/// address that it saw, so everything left of the first untrusted one is the client's own invention.
+#[must_use]
+pub fn client_ip(request: &ServiceRequest, trusted: &[IpNet]) -> ClientIp {
+    let peer = request.peer_addr().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
+    let forwarded: Vec<&str> =
+        request.headers().get_all("x-forwarded-for").map(|value| value.to_str().unwrap_or_default()).flat_map(|value| value.split(',')).collect();
+    ClientIp(last_untrusted(peer, &forwarded, trusted))
+}
+
+fn last_untrusted(peer: IpAddr, forwarded: &[&str], trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
+    let mut client = peer;
+    for hop in forwarded.iter().rev() {
+        if !is_trusted(client) {
+            break;
+        }
+        match hop.trim().parse::<IpAddr>() {
+            Ok(address) => client = address.to_canonical(),
+            // a trusted proxy wrote this; what lies behind it cannot be known
+            Err(_) => break,
+        }
+    }
+    client
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_trusted_hops_are_believed() {
+        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
+        let client = |peer: &str, forwarded: &[&str]| last_untrusted(peer.parse().unwrap(), forwarded, &trusted).to_string();
+        assert_eq!(client("192.0.2.1", &["198.51.100.7"]), "192.0.2.1", "a stranger's header");
+        assert_eq!(client("10.0.0.1", &["198.51.100.7"]), "198.51.100.7");
+        assert_eq!(client("10.0.0.1", &["6.6.6.6", "198.51.100.7"]), "198.51.100.7", "what the client itself sent stays left");
+        assert_eq!(client("10.0.0.1", &["198.51.100.7", " 10.9.9.9"]), "198.51.100.7");
+        assert_eq!(client("10.0.0.1", &["198.51.100.7", "rubbish"]), "10.0.0.1");
+        assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn ipv6_counts_by_subscriber() {
+        let network = |text: &str| ClientIp(text.parse().unwrap()).network().to_string();
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(network("192.0.2.1"), "192.0.2.1");
+    }
+}

@@ -1,0 +1,58 @@
+//! Unsafe calls must come from our own pages or from ones on the list. Browsers say where a call comes from (`Origin`,
+//! `Sec-Fetch-Site`); with a live session the call must also carry the session's token, which a foreign page cannot read.
+//!
+//! Without a session there is no token to ask for, so login CSRF is stopped by the two headers alone; a caller that sends
+//! neither is no browser and carries no one's cookies.
+//! Practices 13.token, 13.samesite, 13.middleware. Attacks: `tests/suite/attacks/s13_csrf/`.
+
+use crate::{
+    access::Principal,
+    edge::session_cookie::CSRF,
+    error::{ApiError, ErrorCode},
+    platform::crypto,
+    settings::Settings,
+    state::State,
+};
+use actix_session::SessionExt;
+use actix_web::{
+    Error, HttpMessage, ResponseError,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{self, HeaderMap, HeaderName},
+    middleware::Next,
+    web::Data,
+};
+
+/// Carries the session's token on unsafe calls.
+pub const CSRF_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
+
+pub(super) async fn csrf<B: MessageBody + 'static>(
+    state: Data<State>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if request.method().is_safe() || comes_from_an_allowed_page(request.headers(), &state.settings) && carries_its_token(&request) {
+        return Ok(next.call(request).await?.map_into_boxed_body());
+    }
+    Ok(request.into_response(ApiError::new(ErrorCode::CsrfRejected).error_response()))
+}
+
+/// `Origin` decides when there is one; an opaque origin (`null`) is nobody's. `Sec-Fetch-Site: none` is the person's own doing.
+fn comes_from_an_allowed_page(headers: &HeaderMap, settings: &Settings) -> bool {
+    if headers.contains_key(header::ORIGIN) {
+        let mut origins = headers.get_all(header::ORIGIN);
+        let origin = origins.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let allowed = std::iter::once(&settings.public_url).chain(&settings.cors_origins);
+        return origins.next().is_none() && allowed.into_iter().any(|known| known.as_str() == origin);
+    }
+    headers.get_all("sec-fetch-site").all(|site| site == "same-origin" || site == "none")
+}
+
+fn carries_its_token(request: &ServiceRequest) -> bool {
+    if request.extensions().get::<Principal>().is_none() {
+        return true;
+    }
+    let expected = request.get_session().get::<String>(CSRF).ok().flatten();
+    let given = request.headers().get(CSRF_TOKEN);
+    matches!((expected, given), (Some(expected), Some(given)) if crypto::equal(expected.as_bytes(), given.as_bytes()))
+}

@@ -1,0 +1,56 @@
+//! What every request meets, in order, on one page: see [`app`]. Each layer is a file of its own.
+
+mod authenticate;
+pub mod client_ip;
+mod cors;
+mod csrf;
+mod deadline;
+mod envelope;
+pub mod guard;
+pub mod rate_limit;
+mod request_log;
+mod security_headers;
+pub mod session_cookie;
+pub mod valid;
+
+use crate::state::State;
+use actix_web::{
+    App, Error,
+    body::BoxBody,
+    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
+    middleware::from_fn,
+    web::{Data, ServiceConfig},
+};
+use rate_limit::address::AddressQuota;
+
+/// The application of one server thread. actix runs the layer that was wrapped last first: read from the bottom up.
+pub fn app<F: FnOnce(&mut ServiceConfig)>(
+    state: Data<State>,
+    address_quota: &AddressQuota,
+    handlers: F,
+) -> App<impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()> + use<F>> {
+    App::new()
+        .configure(handlers)
+        // 10. unsafe calls come from our pages and carry the session's token
+        .wrap(from_fn(csrf::csrf))
+        // 9. a live session becomes the principal
+        .wrap(from_fn(authenticate::authenticate))
+        // 8. the cookie's key becomes session state
+        .wrap(session_cookie::session_cookie(&state))
+        // 7. a request with an Authorization header has no cookie
+        .wrap(from_fn(authenticate::one_identity))
+        // 6. an end to everything
+        .wrap(from_fn(deadline::deadline))
+        // 5. so much for each client address
+        .wrap(address_quota.layer())
+        // 4. what a layer above failed with becomes a refusal, so that CORS headers get onto it …
+        .wrap(from_fn(envelope::envelope))
+        // 3. who may read the answer; preflights end here
+        .wrap(cors::cors(&state.settings))
+        // 2. … and CORS's own refusals get the envelope too, and everything the headers
+        .wrap(from_fn(envelope::envelope))
+        .wrap(from_fn(security_headers::security_headers))
+        // 1. an id, the client's address, a line in the log
+        .wrap(from_fn(request_log::request_log))
+        .app_data(state)
+}

@@ -1,0 +1,78 @@
+//! One line in the log and one point in the metrics for each request, under an id that the answer carries too. No query, no
+//! header, no body: what may hold a secret or a personal detail is not written at all (practices 8.json-logs, 8.redaction).
+//! Attacks: `tests/suite/attacks/s08_errors/`.
+
+use crate::{
+    edge::client_ip::{ClientIp, client_ip},
+    error::ApiError,
+    platform::crypto,
+    state::State,
+};
+use actix_web::{
+    Error, HttpMessage,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{HeaderName, HeaderValue},
+    middleware::Next,
+    web::Data,
+};
+use std::time::Instant;
+use tracing::Instrument;
+
+/// Names the request in the answer and in the log. Always ours: a caller's own id could forge log lines.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest path in the log, in bytes.
+const LONGEST_PATH: usize = 200;
+
+pub(super) async fn request_log<B: MessageBody + 'static>(
+    state: Data<State>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let begun = Instant::now();
+    let id = crypto::uuid_v7(state.clock.now());
+    let client = client_ip(&request, &state.settings.trusted_proxies);
+    request.extensions_mut().insert(client);
+    let method = request.method().clone();
+    let path: String = request.path().chars().take(LONGEST_PATH).collect();
+
+    let span = tracing::info_span!("request", %id);
+    let mut outcome = next.call(request).instrument(span.clone()).await;
+
+    let header = HeaderValue::try_from(id.to_string()).unwrap_or(HeaderValue::from_static("-"));
+    let (status, route, cause) = match &mut outcome {
+        Ok(response) => {
+            response.headers_mut().insert(REQUEST_ID, header);
+            let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".into());
+            (response.status(), route, response.response().error().map(describe))
+        }
+        Err(error) => {
+            error.add_response_mapper(move |mut response| {
+                response.headers_mut().insert(REQUEST_ID, header.clone());
+                response
+            });
+            (error.as_response_error().status_code(), "unmatched".into(), Some(describe(error)))
+        }
+    };
+    let elapsed = begun.elapsed();
+    let known_method = if method.as_str().len() <= 7 { method.to_string() } else { "other".into() };
+    metrics::histogram!("portcullis_request_seconds", "method" => known_method.clone(), "route" => route.clone(), "status" => status.as_u16().to_string())
+        .record(elapsed);
+    span.in_scope(|| {
+        let (status, milliseconds, client) = (status.as_u16(), elapsed.as_secs_f64() * 1000.0, show(client));
+        match cause {
+            Some(cause) if status >= 500 => tracing::error!(status, method = known_method, route, path, milliseconds, client, cause, "request"),
+            _ => tracing::info!(status, method = known_method, route, path, milliseconds, client, "request"),
+        }
+    });
+    outcome
+}
+
+fn show(client: ClientIp) -> String {
+    client.0.to_string()
+}
+
+fn describe(error: &Error) -> String {
+    error.as_error::<ApiError>().map_or_else(|| error.to_string(), ToString::to_string)
+}

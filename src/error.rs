@@ -1,0 +1,207 @@
+//! The one shape of every refusal: a closed list of codes, each with its status and its public text. What went wrong inside
+//! goes to the log under the request's id, never into the answer.
+//!
+//! Practices 8.no-leak, 8.envelope. Attacks: `tests/suite/attacks/s08_errors/`.
+
+use crate::platform::db;
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{StatusCode, header},
+};
+use serde::Serialize;
+use std::{borrow::Cow, fmt, time::Duration};
+
+/// How soon a caller may try again when a dependency is away.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+macro_rules! error_codes {
+    ($($(#[$about:meta])* $variant:ident = $status:ident, $code:literal, $message:literal;)*) => {
+        /// The closed list of error codes. Clients decide by these; texts may change.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum ErrorCode { $($(#[$about])* $variant,)* }
+
+        impl ErrorCode {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The stable name in the answer.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $code),* }
+            }
+
+            /// The HTTP status.
+            #[must_use]
+            pub fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status),* }
+            }
+
+            /// The public text.
+            #[must_use]
+            pub fn message(self) -> &'static str {
+                match self { $(Self::$variant => $message),* }
+            }
+        }
+    };
+}
+
+error_codes! {
+    /// Not to be read as HTTP or JSON.
+    Malformed = BAD_REQUEST, "MALFORMED", "The request could not be read.";
+    /// A one-time link or code that is unknown, used, expired or tried too often; nobody is told which.
+    InvalidProof = BAD_REQUEST, "INVALID_PROOF", "The link or code is not valid, or not any more. Ask for a new letter.";
+    /// Nobody is signed in.
+    Unauthenticated = UNAUTHORIZED, "UNAUTHENTICATED", "Sign in first.";
+    /// Address or password is wrong; nobody is told which.
+    InvalidCredentials = UNAUTHORIZED, "INVALID_CREDENTIALS", "The address or the password is wrong.";
+    /// An unsafe call that did not come from an allowed page.
+    CsrfRejected = FORBIDDEN, "CSRF_REJECTED", "The call does not come from an allowed origin or lacks the session's CSRF token.";
+    /// A cross-origin call of a page that is not on the list.
+    OriginNotAllowed = FORBIDDEN, "ORIGIN_NOT_ALLOWED", "Pages of this origin may not make this call.";
+    /// Nothing here, or nothing of yours.
+    NotFound = NOT_FOUND, "NOT_FOUND", "There is nothing here.";
+    /// Another method is needed; `Allow` lists them.
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "This method is not allowed here.";
+    /// The request did not arrive in time.
+    Timeout = REQUEST_TIMEOUT, "TIMEOUT", "The request took too long.";
+    /// The body is larger than allowed.
+    TooLarge = PAYLOAD_TOO_LARGE, "TOO_LARGE", "The body is too large.";
+    /// The body is not plain JSON.
+    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", "Send the body as application/json, not encoded.";
+    /// Well-formed, but fields are missing, unknown or out of range.
+    Invalid = UNPROCESSABLE_ENTITY, "INVALID", "Some fields are not as they should be.";
+    /// A quota is used up; `Retry-After` says for how long.
+    RateLimited = TOO_MANY_REQUESTS, "RATE_LIMITED", "Too many requests. Try again later.";
+    /// Our mistake.
+    Internal = INTERNAL_SERVER_ERROR, "INTERNAL", "Something went wrong on our side.";
+    /// A dependency is away or busy; `Retry-After` says when to try again.
+    Unavailable = SERVICE_UNAVAILABLE, "UNAVAILABLE", "The service is not available right now. Try again soon.";
+}
+
+/// What is wrong with one field. Never repeats what was sent.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct FieldError {
+    /// The field, by its path in the body.
+    #[schema(example = "password")]
+    pub field: String,
+    /// What is wrong with it.
+    #[schema(example = "is shorter than 15 characters")]
+    pub reason: Cow<'static, str>,
+}
+
+/// The body of every refusal.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct ErrorEnvelope {
+    error: ErrorBody,
+}
+
+/// What went wrong.
+#[derive(Serialize, utoipa::ToSchema)]
+struct ErrorBody {
+    /// The stable code.
+    #[schema(example = "INVALID")]
+    code: &'static str,
+    /// For people.
+    message: &'static str,
+    /// What is wrong with which field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<FieldError>,
+}
+
+/// A refusal on its way out.
+#[derive(Debug)]
+pub struct ApiError {
+    code: ErrorCode,
+    fields: Vec<FieldError>,
+    retry_after: Option<Duration>,
+    source: Option<anyhow::Error>,
+}
+
+/// Marks an answer that carries the envelope already.
+#[derive(Clone, Copy)]
+pub struct Enveloped;
+
+impl ApiError {
+    /// A refusal with nothing to add.
+    #[must_use]
+    pub fn new(code: ErrorCode) -> Self {
+        let retry_after = (code == ErrorCode::Unavailable).then_some(TRY_AGAIN);
+        Self { code, fields: Vec::new(), retry_after, source: None }
+    }
+
+    /// A refusal of single fields.
+    #[must_use]
+    pub fn invalid(fields: Vec<FieldError>) -> Self {
+        Self { fields, ..Self::new(ErrorCode::Invalid) }
+    }
+
+    /// A refusal of one field.
+    #[must_use]
+    pub fn invalid_field(field: &str, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::invalid(vec![FieldError { field: field.into(), reason: reason.into() }])
+    }
+
+    /// A quota is used up for this long.
+    #[must_use]
+    pub fn rate_limited(retry_after: Duration) -> Self {
+        Self { retry_after: Some(retry_after), ..Self::new(ErrorCode::RateLimited) }
+    }
+
+    /// Our mistake; the cause goes to the log.
+    #[must_use]
+    pub fn internal(source: impl Into<anyhow::Error>) -> Self {
+        Self { source: Some(source.into()), ..Self::new(ErrorCode::Internal) }
+    }
+
+    /// A dependency's fault; the cause goes to the log.
+    #[must_use]
+    pub fn unavailable(source: impl Into<anyhow::Error>) -> Self {
+        Self { source: Some(source.into()), ..Self::new(ErrorCode::Unavailable) }
+    }
+
+    /// The code.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        self.code
+    }
+}
+
+/// For the log only: the code and the whole chain of causes.
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code.name())?;
+        self.source.as_ref().map_or(Ok(()), |source| write!(f, ": {source:#}"))
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut builder = HttpResponse::build(self.code.status());
+        if let Some(wait) = self.retry_after {
+            // rounded up: a caller that waits this long must not be refused again
+            builder.insert_header((header::RETRY_AFTER, wait.as_secs() + u64::from(wait.subsec_nanos() > 0)));
+        }
+        if self.code.status() == StatusCode::UNAUTHORIZED {
+            // RFC 9110 §11.6.1 demands a challenge; this scheme opens no password dialog
+            builder.insert_header((header::WWW_AUTHENTICATE, r#"Session realm="portcullis""#));
+        }
+        if self.code == ErrorCode::Timeout {
+            // what is left of the request must not be read as the next one
+            builder.force_close();
+        }
+        let body = ErrorBody { code: self.code.name(), message: self.code.message(), fields: self.fields.clone() };
+        let mut response = builder.json(ErrorEnvelope { error: body });
+        response.extensions_mut().insert(Enveloped);
+        response
+    }
+}
+
+impl From<sqlx::Error> for ApiError {
+    fn from(error: sqlx::Error) -> Self {
+        if db::is_unavailable(&error) { Self::unavailable(error) } else { Self::internal(error) }
+    }
+}

@@ -1,0 +1,79 @@
+//! Every setting there is. The README's table and `.env.example` are compared with this list by a test.
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// The environment variable.
+    pub name: &'static str,
+    /// What holds when it is not set, in the form in which it would be set.
+    pub default: Option<&'static str>,
+    /// Whether it is a secret: never shown, and also read from the file that `<name>_FILE` names.
+    pub secret: bool,
+    /// What it does, with unit and range.
+    pub about: &'static str,
+}
+
+const fn setting(name: &'static str, default: &'static str, about: &'static str) -> Setting {
+    Setting { name, default: Some(default), secret: false, about }
+}
+
+const fn optional(name: &'static str, about: &'static str) -> Setting {
+    Setting { name, default: None, secret: false, about }
+}
+
+const fn secret(name: &'static str, about: &'static str) -> Setting {
+    Setting { name, default: None, secret: true, about }
+}
+
+/// The closed list.
+pub const SETTINGS: &[Setting] = &[
+    setting(
+        "PORTCULLIS_ENV",
+        "development",
+        "`development` makes what is missing under the data folder; `production` makes nothing and refuses to guess",
+    ),
+    setting(
+        "PORTCULLIS_PUBLIC_URL",
+        "https://localhost:8443",
+        "origin under which people reach the service; links in letters are built from it, never from a request",
+    ),
+    setting("PORTCULLIS_HTTPS_LISTEN", "127.0.0.1:8443", "address of the service"),
+    setting("PORTCULLIS_HTTP_LISTEN", "127.0.0.1:8080", "address that redirects to the public URL; `off` for none"),
+    setting(
+        "PORTCULLIS_OPERATOR_LISTEN",
+        "127.0.0.1:9464",
+        "address of health and metrics, in clear text: keep it off the public network; `off` for none",
+    ),
+    setting("PORTCULLIS_DATA_DIR", "data", "folder for what development makes"),
+    secret("DATABASE_URL", "Postgres for the service; development without it starts a private cluster in the data folder"),
+    secret("PORTCULLIS_OWNER_DATABASE_URL", "the same database as its owner, for `migrate`; otherwise `DATABASE_URL`"),
+    setting("PORTCULLIS_DATABASE_CONNECTIONS", "20", "most connections to Postgres, 1 to 1000"),
+    secret("PORTCULLIS_KEY_ENCRYPTION_KEY", "32 random bytes in base64 that seal the keyring; development makes its own"),
+    optional("PORTCULLIS_TLS_CERTIFICATE_FILE", "certificate chain, PEM; development makes its own"),
+    optional("PORTCULLIS_TLS_KEY_FILE", "private key of the certificate, PEM"),
+    setting("PORTCULLIS_TRUSTED_PROXIES", "", "networks whose `X-Forwarded-For` is believed, comma-separated CIDR"),
+    setting("PORTCULLIS_CORS_ORIGINS", "", "other origins whose pages may call the service with cookies, comma-separated"),
+    setting("PORTCULLIS_MAIL_FROM", "Portcullis <portcullis@localhost>", "sender of letters"),
+    secret(
+        "PORTCULLIS_SMTP_URL",
+        "`smtps://user:password@host` or `smtp://…?tls=required`; development without it writes letters to the data folder",
+    ),
+    setting("PORTCULLIS_LOG", "info", "what is logged: a level or tracing directives"),
+    optional("PORTCULLIS_LOG_FORMAT", "`json` or `pretty`; otherwise pretty in development, JSON in production"),
+    optional("PORTCULLIS_WORKERS", "server threads, 1 to 512; otherwise one a core"),
+    setting("PORTCULLIS_BODY_LIMIT", "65536", "largest request body in bytes, 1024 to 10485760"),
+    setting("PORTCULLIS_REQUEST_TIMEOUT_SECONDS", "10", "longest time for one request, 1 to 300"),
+    setting("PORTCULLIS_ADDRESS_QUOTA_BURST", "60", "requests that one client address may send at once (IPv6: one /64), 1 to 100000"),
+    setting("PORTCULLIS_ADDRESS_QUOTA_PER_SECOND", "20", "requests a second that it gets back, 1 to 10000"),
+    setting("PORTCULLIS_LOGIN_QUOTA", "10", "failed sign-ins for one account from one address in 15 minutes, 1 to 1000"),
+    setting("PORTCULLIS_LOGIN_ACCOUNT_QUOTA", "100", "failed sign-ins for one account from everywhere in 15 minutes, 1 to 10000"),
+    setting("PORTCULLIS_LETTER_QUOTA", "5", "letters that strangers may cause to one mailbox in an hour, 1 to 100"),
+    setting("PORTCULLIS_ARGON2_MEMORY_KIB", "19456", "argon2id memory; refused below OWASP's minimum"),
+    setting("PORTCULLIS_ARGON2_ITERATIONS", "2", "argon2id passes; refused below OWASP's minimum"),
+    setting("PORTCULLIS_ARGON2_PARALLELISM", "1", "argon2id lanes, 1 to 16"),
+    optional("PORTCULLIS_HASH_THREADS", "threads that hash passwords, 1 to 512; otherwise one a core"),
+    setting("PORTCULLIS_HASH_QUEUE", "64", "passwords that may wait for a thread, 1 to 10000; more are answered 503"),
+    setting("PORTCULLIS_SESSION_IDLE_MINUTES", "30", "a session that nobody uses ends, 1 to 1440"),
+    setting("PORTCULLIS_SESSION_ABSOLUTE_HOURS", "12", "every session ends, 1 to 720"),
+    setting("PORTCULLIS_REGISTRATION_MINUTES", "15", "link and code of a registration are valid, 1 to 60"),
+];

@@ -1,0 +1,313 @@
+//! Environment → validated structs, once, at the start. Unknown and wrong settings are all reported together; production gets
+//! nothing by default that is secret or that decides who is believed.
+//! Practices 9.never-hardcode, 9.per-environment. Tests: `tests/suite/contract/settings.rs`.
+
+pub mod list;
+pub mod origin;
+mod reader;
+
+pub use origin::Origin;
+pub use reader::SettingsError;
+
+use crate::{
+    credentials::password::Cost,
+    platform::{keyring::KeyBytes, mail::Transport, telemetry::LogFormat},
+    sessions::Lifetimes,
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use ipnet::IpNet;
+use reader::Reader;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::PgConnectOptions;
+use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+/// What is made and what is demanded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// Whatever is missing is made under the data folder.
+    Development,
+    /// Whatever is missing is an error.
+    Production,
+}
+
+/// The numbers of the quotas.
+#[derive(Debug, Clone, Copy)]
+pub struct Quotas {
+    /// Requests of one address at once.
+    pub address_burst: u32,
+    /// Requests a second that an address gets back.
+    pub address_per_second: u32,
+    /// Failed sign-ins for one account from one address in 15 minutes.
+    pub login: i32,
+    /// Failed sign-ins for one account from everywhere in 15 minutes.
+    pub login_account: i32,
+    /// Letters to one mailbox in an hour.
+    pub letters: i32,
+}
+
+/// The size of the password hashing pool.
+#[derive(Debug, Clone, Copy)]
+pub struct Hashing {
+    /// Work of one hash.
+    pub cost: Cost,
+    /// Threads; `None`: one a core.
+    pub threads: Option<usize>,
+    /// Jobs that may wait.
+    pub queue: usize,
+}
+
+/// Where certificate and key lie.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    /// Certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Private key, PEM.
+    pub key: PathBuf,
+}
+
+/// The databases by role.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// For the service.
+    pub service: PgConnectOptions,
+    /// For migrations.
+    pub owner: PgConnectOptions,
+}
+
+/// The whole tree.
+pub struct Settings {
+    /// Development or production.
+    pub environment: Environment,
+    /// Where people reach the service.
+    pub public_url: Origin,
+    /// The service's address.
+    pub https_listen: SocketAddr,
+    /// The redirecting address.
+    pub http_listen: Option<SocketAddr>,
+    /// The operators' address.
+    pub operator_listen: Option<SocketAddr>,
+    /// What development makes lies here.
+    pub data_dir: PathBuf,
+    /// `None`: a private cluster.
+    pub database: Option<Database>,
+    /// Most connections to Postgres.
+    pub database_connections: u32,
+    /// `None`: made in the data folder.
+    pub key_encryption_key: Option<KeyBytes>,
+    /// `None`: made in the data folder.
+    pub tls: Option<TlsFiles>,
+    /// Whose forwarded headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Other origins whose pages may call the service.
+    pub cors_origins: Vec<Origin>,
+    /// Sender of letters.
+    pub mail_from: lettre::message::Mailbox,
+    /// `None`: files in the data folder.
+    pub smtp: Option<Transport>,
+    /// Log directives.
+    pub log: String,
+    /// Form of log lines.
+    pub log_format: LogFormat,
+    /// Server threads; `None`: one a core.
+    pub workers: Option<usize>,
+    /// Largest body in bytes.
+    pub body_limit: usize,
+    /// Longest time for one request.
+    pub request_timeout: Duration,
+    /// Numbers of the quotas.
+    pub quotas: Quotas,
+    /// Password hashing.
+    pub hashing: Hashing,
+    /// Session life.
+    pub sessions: Lifetimes,
+    /// How long a registration's link and code are valid.
+    pub registration: time::Duration,
+}
+
+impl Settings {
+    /// Reads the process's environment, and in development the file `.env` for what the environment does not say.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in one error.
+    pub fn from_process() -> Result<Self, SettingsError> {
+        // what is no UTF-8 cannot be a setting's value, and its name cannot start like one
+        let mut values: HashMap<String, String> =
+            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
+        if values.get("PORTCULLIS_ENV").is_none_or(|environment| environment != "production") {
+            match dotenvy::from_path_iter(".env") {
+                Ok(lines) => {
+                    for line in lines {
+                        let (name, value) = line.map_err(|_| SettingsError(vec![".env has a line that is no NAME=value".into()]))?;
+                        values.entry(name).or_insert(value);
+                    }
+                }
+                Err(error) if error.not_found() => {}
+                Err(error) => return Err(SettingsError(vec![format!(".env cannot be read: {error}")])),
+            }
+        }
+        Self::from_map(values)
+    }
+
+    /// Reads settings from a map.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in one error.
+    pub fn from_map(values: HashMap<String, String>) -> Result<Self, SettingsError> {
+        let mut read = Reader::new(values);
+        let environment = read.value("PORTCULLIS_ENV", Environment::Production, |text| match text {
+            "development" => Ok(Environment::Development),
+            "production" => Ok(Environment::Production),
+            _ => Err("must be development or production"),
+        });
+        let is_production = environment == Environment::Production;
+        if is_production {
+            read.demand(&DEMANDED_IN_PRODUCTION);
+        }
+        let public_url = read.optional("PORTCULLIS_PUBLIC_URL", |text| Origin::parse(text, false));
+        let mail_from = read.optional("PORTCULLIS_MAIL_FROM", |text| text.parse().map_err(|_| "must be `Name <address>`"));
+        let settings = Self {
+            environment,
+            https_listen: read.value("PORTCULLIS_HTTPS_LISTEN", NOWHERE, socket_address),
+            http_listen: read.optional("PORTCULLIS_HTTP_LISTEN", optional_address).flatten(),
+            operator_listen: read.optional("PORTCULLIS_OPERATOR_LISTEN", optional_address).flatten(),
+            data_dir: read.value("PORTCULLIS_DATA_DIR", PathBuf::new(), |text| Ok::<_, &str>(text.into())),
+            database: database(&mut read),
+            database_connections: read.number("PORTCULLIS_DATABASE_CONNECTIONS", 1..=1000),
+            key_encryption_key: key_encryption_key(&mut read),
+            tls: tls_files(&mut read),
+            trusted_proxies: read.list("PORTCULLIS_TRUSTED_PROXIES", |item| item.parse::<IpNet>().map_err(|_| "is no network like 10.0.0.0/8")),
+            cors_origins: read.list("PORTCULLIS_CORS_ORIGINS", |item| Origin::parse(item, !is_production)),
+            smtp: smtp(&mut read),
+            log: read.value("PORTCULLIS_LOG", String::new(), |text| {
+                tracing_subscriber::EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|_| "must be a level or tracing directives")
+            }),
+            log_format: read
+                .optional("PORTCULLIS_LOG_FORMAT", |text| match text {
+                    "json" => Ok(LogFormat::Json),
+                    "pretty" => Ok(LogFormat::Pretty),
+                    _ => Err("must be json or pretty"),
+                })
+                .unwrap_or(if is_production { LogFormat::Json } else { LogFormat::Pretty }),
+            workers: read.optional_number("PORTCULLIS_WORKERS", 1..=512),
+            body_limit: read.number("PORTCULLIS_BODY_LIMIT", 1024..=10 << 20),
+            request_timeout: Duration::from_secs(read.number("PORTCULLIS_REQUEST_TIMEOUT_SECONDS", 1..=300)),
+            quotas: Quotas {
+                address_burst: read.number("PORTCULLIS_ADDRESS_QUOTA_BURST", 1..=100_000),
+                address_per_second: read.number("PORTCULLIS_ADDRESS_QUOTA_PER_SECOND", 1..=10_000),
+                login: read.number("PORTCULLIS_LOGIN_QUOTA", 1..=1000),
+                login_account: read.number("PORTCULLIS_LOGIN_ACCOUNT_QUOTA", 1..=10_000),
+                letters: read.number("PORTCULLIS_LETTER_QUOTA", 1..=100),
+            },
+            hashing: hashing(&mut read),
+            sessions: lifetimes(&mut read),
+            registration: time::Duration::minutes(read.number("PORTCULLIS_REGISTRATION_MINUTES", 1..=60)),
+            // the last two, so that everything before them has been read when one is wrong
+            public_url: match public_url {
+                Some(origin) => origin,
+                None => return Err(read.into_error()),
+            },
+            mail_from: match mail_from {
+                Some(mailbox) => mailbox,
+                None => return Err(read.into_error()),
+            },
+        };
+        if read.is_fine() { Ok(settings) } else { Err(read.into_error()) }
+    }
+}
+
+/// What production must be told: it invents nothing.
+const DEMANDED_IN_PRODUCTION: [&str; 7] = [
+    "DATABASE_URL",
+    "PORTCULLIS_KEY_ENCRYPTION_KEY",
+    "PORTCULLIS_MAIL_FROM",
+    "PORTCULLIS_PUBLIC_URL",
+    "PORTCULLIS_SMTP_URL",
+    "PORTCULLIS_TLS_CERTIFICATE_FILE",
+    "PORTCULLIS_TLS_KEY_FILE",
+];
+
+const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "must be an address and a port like 127.0.0.1:8443")
+}
+
+fn optional_address(text: &str) -> Result<Option<SocketAddr>, &'static str> {
+    if text == "off" { Ok(None) } else { socket_address(text).map(Some) }
+}
+
+fn database(read: &mut Reader) -> Option<Database> {
+    let (service, owner) = (read.secret("DATABASE_URL"), read.secret("PORTCULLIS_OWNER_DATABASE_URL"));
+    if service.is_none() && owner.is_some() {
+        read.refuse("PORTCULLIS_OWNER_DATABASE_URL", "needs DATABASE_URL beside it");
+    }
+    let mut parse = |name, url: &SecretString| {
+        // the parser's message is left out: it may quote the password
+        let options = url.expose_secret().parse::<PgConnectOptions>();
+        options.inspect_err(|_| read.refuse(name, "is no Postgres address like postgres://user:password@host/database")).ok()
+    };
+    let owner = owner.map(|url| parse("PORTCULLIS_OWNER_DATABASE_URL", &url));
+    let service = parse("DATABASE_URL", &service?)?;
+    Some(Database { owner: owner.unwrap_or_else(|| Some(service.clone()))?, service })
+}
+
+fn key_encryption_key(read: &mut Reader) -> Option<KeyBytes> {
+    let text = read.secret("PORTCULLIS_KEY_ENCRYPTION_KEY")?;
+    parse_key(text.expose_secret()).inspect_err(|reason| read.refuse("PORTCULLIS_KEY_ENCRYPTION_KEY", reason)).ok()
+}
+
+/// Reads a key of 32 bytes in base64.
+///
+/// # Errors
+/// A reason that does not show the text.
+pub fn parse_key(text: &str) -> Result<KeyBytes, &'static str> {
+    const MALFORMED: &str = "must be 32 random bytes in base64 (openssl rand -base64 32)";
+    let bytes = zeroize::Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| MALFORMED)?);
+    let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| MALFORMED)?;
+    // 32 random bytes have fewer than 16 different values about once in 10^13 keys: this is somebody's placeholder
+    let different = key.iter().collect::<std::collections::HashSet<_>>().len();
+    if different < 16 { Err("is not random (openssl rand -base64 32)") } else { Ok(KeyBytes::new(key)) }
+}
+
+fn tls_files(read: &mut Reader) -> Option<TlsFiles> {
+    let path = |text: &str| Ok::<_, &str>(PathBuf::from(text));
+    match (read.optional("PORTCULLIS_TLS_CERTIFICATE_FILE", path), read.optional("PORTCULLIS_TLS_KEY_FILE", path)) {
+        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+        (None, None) => None,
+        _ => {
+            read.refuse("PORTCULLIS_TLS_CERTIFICATE_FILE", "and PORTCULLIS_TLS_KEY_FILE belong together");
+            None
+        }
+    }
+}
+
+fn smtp(read: &mut Reader) -> Option<Transport> {
+    let url = read.secret("PORTCULLIS_SMTP_URL")?;
+    Transport::smtp(&url).inspect_err(|reason| read.refuse("PORTCULLIS_SMTP_URL", reason)).ok()
+}
+
+fn hashing(read: &mut Reader) -> Hashing {
+    let cost = Cost {
+        memory_kib: read.number("PORTCULLIS_ARGON2_MEMORY_KIB", 0..=u32::MAX),
+        iterations: read.number("PORTCULLIS_ARGON2_ITERATIONS", 0..=u32::MAX),
+        parallelism: read.number("PORTCULLIS_ARGON2_PARALLELISM", 1..=16),
+    };
+    if !cost.is_acceptable() {
+        read.refuse(
+            "PORTCULLIS_ARGON2_MEMORY_KIB",
+            "and PORTCULLIS_ARGON2_ITERATIONS are below OWASP's minimum (19456 and 2 will do) or above 1 GiB and 20",
+        );
+    }
+    Hashing { cost, threads: read.optional_number("PORTCULLIS_HASH_THREADS", 1..=512), queue: read.number("PORTCULLIS_HASH_QUEUE", 1..=10_000) }
+}
+
+fn lifetimes(read: &mut Reader) -> Lifetimes {
+    let lifetimes = Lifetimes {
+        idle: time::Duration::minutes(read.number("PORTCULLIS_SESSION_IDLE_MINUTES", 1..=1440)),
+        absolute: time::Duration::hours(read.number("PORTCULLIS_SESSION_ABSOLUTE_HOURS", 1..=720)),
+    };
+    if lifetimes.idle > lifetimes.absolute {
+        read.refuse("PORTCULLIS_SESSION_IDLE_MINUTES", "is longer than PORTCULLIS_SESSION_ABSOLUTE_HOURS");
+    }
+    lifetimes
+}

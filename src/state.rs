@@ -1,0 +1,27 @@
+//! What every request may use, made once at the start and shared by all server threads.
+
+use crate::{
+    credentials::password::Passwords,
+    platform::{clock::Clock, keyring::Keyring},
+    settings::Settings,
+};
+use sqlx::PgPool;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// Handles only: cheap to clone.
+#[derive(Clone)]
+pub struct State {
+    /// Validated settings.
+    pub settings: Arc<Settings>,
+    /// The database, as the run-time role.
+    pub pool: PgPool,
+    /// The one source of time.
+    pub clock: Clock,
+    /// The service's keys.
+    pub keyring: Keyring,
+    /// Hashing on its own threads.
+    pub passwords: Passwords,
+    /// Tells the job that delivers letters that there is one.
+    pub letter_waits: Arc<Notify>,
+}
