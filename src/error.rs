@@ -58,6 +58,8 @@ error_codes! {
     CsrfRejected = FORBIDDEN, "CSRF_REJECTED", "The call does not come from an allowed origin or lacks the session's CSRF token.";
     /// A cross-origin call of a page that is not on the list.
     OriginNotAllowed = FORBIDDEN, "ORIGIN_NOT_ALLOWED", "Pages of this origin may not make this call.";
+    /// A call over clear text; whatever it carried has been seen on the way.
+    HttpsRequired = FORBIDDEN, "HTTPS_REQUIRED", "Use HTTPS. Change every secret that this call carried.";
     /// Nothing here, or nothing of yours.
     NotFound = NOT_FOUND, "NOT_FOUND", "There is nothing here.";
     /// Another method is needed; `Allow` lists them.

@@ -1,8 +1,11 @@
 //! Portcullis: a user and account REST API on Postgres that shows every practice of an API security guide end to end.
 //!
-//! The map, from the ground up; imports run downwards only:
+//! The map, from the door inwards; imports run downwards only:
+//! - [`edge`]: what every request meets, in order on one page. [`api`]: every handler, and the route table.
+//! - [`state`], [`settings`], [`error`]: what handlers use, what operators set, how refusals look.
+//! - rooms: [`accounts`] (who there is), [`credentials`] (proofs), [`sessions`] (what a proof buys), [`access`] (may you),
+//!   [`letters`] (mail), [`pages`] (the few HTML pages).
 //! - [`platform`]: database, clock, randomness, keys, mail. Knows no product word.
-//! - rooms: [`accounts`] (who there is), [`credentials`] (proofs), [`sessions`] (what a proof buys), [`access`] (may you).
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -10,9 +13,12 @@
 
 pub mod access;
 pub mod accounts;
+pub mod api;
 pub mod credentials;
 pub mod edge;
 pub mod error;
+pub mod letters;
+pub mod pages;
 pub mod platform;
 pub mod sessions;
 pub mod settings;

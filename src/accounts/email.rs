@@ -1,7 +1,7 @@
 //! E-mail addresses, parsed once. One mailbox has one spelling here, so that two accounts cannot share it.
 //! Practices 3.schema, 3.nosql-operator.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 /// Longest address in octets (RFC 5321 §4.5.3.1.3, less the angle brackets).
 pub const MAX_LEN: usize = 254;
@@ -42,6 +42,14 @@ impl Email {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl FromStr for Email {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        Self::parse(text)
     }
 }
 

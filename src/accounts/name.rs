@@ -1,6 +1,7 @@
 //! Names of people: almost any text, but no control characters and nothing that turns the writing direction around, so that a
 //! name cannot disguise what stands beside it in a letter, a list or a log. Practices 3.schema, 3.xss-escape.
 
+use std::str::FromStr;
 use unicode_normalization::UnicodeNormalization;
 
 /// Longest name in code points.
@@ -33,6 +34,14 @@ impl Name {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl FromStr for Name {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        Self::parse(text)
     }
 }
 

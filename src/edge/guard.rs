@@ -23,6 +23,8 @@ pub trait Guard: FromRequest<Error = ApiError> + 'static {
 pub struct Anyone {
     /// Who asks, as far as that is known.
     pub client: ClientIp,
+    /// Who is signed in, if somebody is.
+    pub principal: Option<Principal>,
 }
 
 /// A person with a live session.
@@ -42,7 +44,8 @@ impl FromRequest for Anyone {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let unknown = ClientIp(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
-        ready(Ok(Self { client: request.extensions().get::<ClientIp>().copied().unwrap_or(unknown) }))
+        let extensions = request.extensions();
+        ready(Ok(Self { client: extensions.get().copied().unwrap_or(unknown), principal: extensions.get().copied() }))
     }
 }
 

@@ -3,7 +3,7 @@
 mod authenticate;
 pub mod client_ip;
 mod cors;
-mod csrf;
+pub mod csrf;
 mod deadline;
 mod envelope;
 pub mod guard;

@@ -13,6 +13,7 @@ pub use pool::{Busy, HashPool};
 
 use crate::platform::keyring::Keyring;
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
@@ -34,6 +35,12 @@ impl Password {
 
     fn expose(&self) -> &str {
         self.0.expose_secret()
+    }
+}
+
+impl<'de> Deserialize<'de> for Password {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::new(&Zeroizing::new(String::deserialize(deserializer)?)))
     }
 }
 

@@ -1,0 +1,66 @@
+//! Serves the pages that links in letters lead to, and the viewer of the API document. Reading them changes nothing.
+//! Practice 5.csp.
+
+use crate::{
+    api::document,
+    edge::guard::Anyone,
+    error::{ApiError, ErrorCode},
+    pages::{self, File},
+};
+use actix_web::{
+    HttpResponse,
+    http::header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY, LOCATION},
+    web::Path,
+};
+use std::sync::Arc;
+use utoipa_swagger_ui::{Config, SwaggerFile};
+
+fn serve(file: File) -> HttpResponse {
+    HttpResponse::Ok().content_type(file.media_type).insert_header((CONTENT_SECURITY_POLICY, pages::CSP)).body(file.text)
+}
+
+/// The page behind the link in a registration letter
+#[utoipa::path(get, path = "/go/register", tag = "pages", responses((status = 200, description = "A page", content_type = "text/html", body = String)))]
+pub async fn register(_: Anyone) -> HttpResponse {
+    serve(pages::REGISTER)
+}
+
+/// A script or style of a page
+#[utoipa::path(get, path = "/go/assets/{name}", tag = "pages", params(("name" = String, Path, description = "File name")),
+    responses((status = 200, description = "A script or style", content_type = "text/plain", body = String)))]
+pub async fn asset(_: Anyone, name: Path<String>) -> Result<HttpResponse, ApiError> {
+    pages::asset(&name).map(serve).ok_or_else(|| ApiError::new(ErrorCode::NotFound))
+}
+
+/// This document
+#[utoipa::path(get, path = "/openapi.json", tag = "pages",
+    responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json", body = Object)))]
+pub async fn openapi(_: Anyone) -> HttpResponse {
+    HttpResponse::Ok().json(document())
+}
+
+/// To the viewer of this document
+#[utoipa::path(get, path = "/docs", tag = "pages", responses((status = 308, description = "To /docs/index.html")))]
+pub async fn docs(_: Anyone) -> HttpResponse {
+    HttpResponse::PermanentRedirect().insert_header((LOCATION, "/docs/index.html")).finish()
+}
+
+/// The viewer draws its icons and layout with inline styles and data images; scripts come from files only.
+const VIEWER_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; \
+                          base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// A file of the viewer of this document
+#[utoipa::path(get, path = "/docs/{file}", tag = "pages", params(("file" = String, Path, description = "File name")),
+    responses((status = 200, description = "A file", content_type = "text/html", body = String)))]
+pub async fn docs_file(_: Anyone, file: Path<String>) -> Result<HttpResponse, ApiError> {
+    let config = Config::from("/openapi.json").validator_url("none").with_credentials(true);
+    let SwaggerFile { bytes, content_type, gzpipped: is_compressed, .. } = utoipa_swagger_ui::serve(&file, Arc::new(config))
+        .map_err(|error| ApiError::internal(anyhow::anyhow!("{error}")))?
+        .ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
+    let mut answer = HttpResponse::Ok();
+    answer.content_type(content_type).insert_header((CONTENT_SECURITY_POLICY, VIEWER_CSP));
+    if is_compressed {
+        answer.insert_header((CONTENT_ENCODING, "gzip"));
+    }
+    Ok(answer.body(bytes.into_owned()))
+}
