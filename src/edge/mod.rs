@@ -54,3 +54,11 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
         .wrap(from_fn(request_log::request_log))
         .app_data(state)
 }
+
+/// The operators' application: their network decides who gets here, and what they ask costs nothing.
+pub fn operators_app<F: FnOnce(&mut ServiceConfig)>(
+    state: Data<State>,
+    handlers: F,
+) -> App<impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()> + use<F>> {
+    App::new().configure(handlers).wrap(from_fn(envelope::envelope)).wrap(from_fn(security_headers::security_headers)).app_data(state)
+}

@@ -43,7 +43,7 @@ impl Purpose {
 }
 
 /// 256 secret bits. Not printable, wiped on drop.
-#[derive(Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct KeyBytes([u8; 32]);
 
 impl fmt::Debug for KeyBytes {

@@ -58,7 +58,7 @@ pub const SETTINGS: &[Setting] = &[
         "PORTCULLIS_SMTP_URL",
         "`smtps://user:password@host` or `smtp://…?tls=required`; development without it writes letters to the data folder",
     ),
-    setting("PORTCULLIS_LOG", "info", "what is logged: a level or tracing directives"),
+    setting("PORTCULLIS_LOG", "info,actix_server=warn,actix_session=warn", "what is logged: a level or tracing directives"),
     optional("PORTCULLIS_LOG_FORMAT", "`json` or `pretty`; otherwise pretty in development, JSON in production"),
     optional("PORTCULLIS_WORKERS", "server threads, 1 to 512; otherwise one a core"),
     setting("PORTCULLIS_BODY_LIMIT", "65536", "largest request body in bytes, 1024 to 10485760"),

@@ -1,0 +1,116 @@
+//! Certificates and TLS: rustls, TLS 1.2 and 1.3, hybrid post-quantum key exchange preferred. Development makes an authority of
+//! its own that can vouch for this machine's loopback names only, so that trusting it opens nothing else.
+//! Practices 7.tls, 7.ciphers, 7.auto-certificates. Attacks: `tests/suite/attacks/s07_tls/`.
+
+use crate::{
+    platform::{clock::Clock, files},
+    settings::TlsFiles,
+};
+use anyhow::{Context, bail};
+use rcgen::{
+    BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    NameConstraints,
+};
+use rustls::{
+    ServerConfig,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+use std::{
+    net::Ipv6Addr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use time::Duration;
+
+/// How long the development authority is valid.
+const AUTHORITY_LIFE: Duration = Duration::days(3650);
+/// How long a development certificate is valid; each start makes a new one.
+const CERTIFICATE_LIFE: Duration = Duration::days(90);
+
+/// What the service proves itself with.
+pub struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl Identity {
+    /// From the operator's files.
+    ///
+    /// # Errors
+    /// When a file cannot be read or holds no certificate or no key.
+    pub fn from_files(paths: &TlsFiles) -> anyhow::Result<Self> {
+        let shown = paths.certificate.display();
+        let chain: Vec<_> = CertificateDer::pem_file_iter(&paths.certificate)
+            .and_then(Iterator::collect)
+            .with_context(|| format!("cannot read certificates from {shown} (PORTCULLIS_TLS_CERTIFICATE_FILE)"))?;
+        if chain.is_empty() {
+            bail!("{shown} holds no certificate (PORTCULLIS_TLS_CERTIFICATE_FILE)");
+        }
+        let key = PrivateKeyDer::from_pem_file(&paths.key)
+            .with_context(|| format!("cannot read a private key from {} (PORTCULLIS_TLS_KEY_FILE)", paths.key.display()))?;
+        Ok(Self { chain, key })
+    }
+
+    /// A fresh certificate from the authority in `folder`, which is made on first use.
+    ///
+    /// # Errors
+    /// When the folder cannot be written or holds something else.
+    pub fn for_development(folder: &Path, clock: &Clock) -> anyhow::Result<Self> {
+        let path = authority_key(folder);
+        let key = files::read_or_create_private(&path, || Ok(KeyPair::generate()?.serialize_pem()))?;
+        let key = KeyPair::from_pem(&key).with_context(|| format!("{} holds no private key", path.display()))?;
+        let params = authority(clock);
+        let certificate = files::read_or_create_private(&authority_certificate(folder), || Ok(params.self_signed(&key)?.pem()))?;
+        let issuer = Issuer::new(params, key);
+
+        let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()])?;
+        params.distinguished_name.push(DnType::CommonName, "localhost");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.not_before = clock.now() - Duration::DAY;
+        params.not_after = clock.now() + CERTIFICATE_LIFE;
+        let key = KeyPair::generate()?;
+        let leaf = params.signed_by(&key, &issuer)?;
+        let authority = CertificateDer::from_pem_slice(certificate.as_bytes()).context("the development authority's certificate is unreadable")?;
+        let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(|reason| anyhow::anyhow!("{reason}"))?;
+        Ok(Self { chain: vec![leaf.der().clone(), authority], key })
+    }
+
+    /// The listener's configuration.
+    ///
+    /// # Errors
+    /// When key and certificate do not belong together.
+    pub fn into_config(self) -> anyhow::Result<ServerConfig> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?.with_no_client_auth();
+        config.with_single_cert(self.chain, self.key).context("the certificate and its key do not belong together")
+    }
+}
+
+/// Where development keeps its authority's certificate, for `curl --cacert`.
+#[must_use]
+pub fn authority_certificate(folder: &Path) -> PathBuf {
+    folder.join("ca.pem")
+}
+
+fn authority_key(folder: &Path) -> PathBuf {
+    folder.join("ca-key.pem")
+}
+
+fn authority(clock: &Clock) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "Portcullis development authority");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.not_before = clock.now() - Duration::DAY;
+    params.not_after = clock.now() + AUTHORITY_LIFE;
+    params.name_constraints = Some(NameConstraints {
+        permitted_subtrees: vec![
+            GeneralSubtree::DnsName("localhost".into()),
+            GeneralSubtree::IpAddress(CidrSubnet::from_v4_prefix([127, 0, 0, 1], 32)),
+            GeneralSubtree::IpAddress(CidrSubnet::from_v6_prefix(Ipv6Addr::LOCALHOST.octets(), 128)),
+        ],
+        excluded_subtrees: Vec::new(),
+    });
+    params
+}
