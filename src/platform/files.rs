@@ -1,5 +1,6 @@
 //! Secret files: readable by their owner only from the first byte on (practice 9.never-hardcode).
 
+use crate::platform::crypto;
 use std::{fs, io, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 
 /// Writes a file with mode 0600 by way of a temporary neighbour: after a crash either the whole file is there or none.
@@ -7,11 +8,7 @@ use std::{fs, io, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 /// # Errors
 /// When the folder cannot be written.
 pub fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let partial = path.with_extension(format!("{}.partial", std::process::id()));
-    match fs::remove_file(&partial) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    let partial = path.with_extension(format!("{}.partial", unique()));
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
     file.write_all(contents)?;
     file.sync_all()?;
@@ -25,7 +22,7 @@ pub fn write_private(path: &Path, contents: &[u8]) -> io::Result<()> {
 /// When it can be neither read nor written, or when `make` fails.
 pub fn read_or_create_private(path: &Path, make: impl FnOnce() -> anyhow::Result<String>) -> anyhow::Result<String> {
     if !path.exists() {
-        let complete = path.with_extension(format!("{}.new", std::process::id()));
+        let complete = path.with_extension(format!("{}.new", unique()));
         write_private(&complete, make()?.as_bytes())?;
         let named = fs::hard_link(&complete, path);
         fs::remove_file(&complete)?;
@@ -35,4 +32,9 @@ pub fn read_or_create_private(path: &Path, make: impl FnOnce() -> anyhow::Result
         }
     }
     Ok(fs::read_to_string(path)?)
+}
+
+/// Neighbours of the same file do not meet, whichever thread or process writes them.
+fn unique() -> u64 {
+    u64::from_be_bytes(crypto::random())
 }

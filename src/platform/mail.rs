@@ -100,10 +100,18 @@ impl Mailer {
     }
 }
 
-/// Text that is ASCII in lines of at most 1000 octets travels as it is, so that a link in a file can be copied; other text is
-/// encoded.
+/// Longest line without its end (RFC 5322 §2.1.1).
+const LONGEST_LINE: usize = 998;
+
+/// ASCII in lines that every mail server takes travels as it is, so that a link can be copied from the file; lettre would encode
+/// lines from 77 octets on. Other text is encoded.
 fn part(content_type: ContentType, text: &str) -> SinglePart {
-    let body = Body::new_with_encoding(text.to_owned(), ContentTransferEncoding::SevenBit).unwrap_or_else(Body::new);
+    let is_plain = text.is_ascii() && !text.contains('\0') && text.lines().all(|line| line.len() <= LONGEST_LINE);
+    let body = if is_plain {
+        Body::dangerous_pre_encoded(text.lines().collect::<Vec<_>>().join("\r\n").into_bytes(), ContentTransferEncoding::SevenBit)
+    } else {
+        Body::new(text.to_owned())
+    };
     SinglePart::builder().header(content_type).body(body)
 }
 

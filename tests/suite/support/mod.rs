@@ -1,5 +1,8 @@
 //! One private cluster for the run; a database, a pool as the run-time role and a clock for each test.
 
+pub mod app;
+pub mod log;
+
 use portcullis::platform::{
     clock::Clock,
     crypto, db,

@@ -1,0 +1,3 @@
+//! What people do, from end to end.
+
+mod first_light;
