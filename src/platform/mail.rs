@@ -106,7 +106,7 @@ const LONGEST_LINE: usize = 998;
 /// ASCII in lines that every mail server takes travels as it is, so that a link can be copied from the file; lettre would encode
 /// lines from 77 octets on. Other text is encoded.
 fn part(content_type: ContentType, text: &str) -> SinglePart {
-    let is_plain = text.is_ascii() && !text.contains('\0') && text.lines().all(|line| line.len() <= LONGEST_LINE);
+    let is_plain = text.is_ascii() && !text.contains(['\0', '\r']) && text.lines().all(|line| line.len() <= LONGEST_LINE);
     let body = if is_plain {
         Body::dangerous_pre_encoded(text.lines().collect::<Vec<_>>().join("\r\n").into_bytes(), ContentTransferEncoding::SevenBit)
     } else {

@@ -1,0 +1,1 @@
+mod secrets_in_a_database_dump;

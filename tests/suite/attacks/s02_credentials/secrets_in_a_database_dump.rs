@@ -1,0 +1,32 @@
+//! A thief has a full dump of the database. Nothing in it signs anybody in, completes a registration or opens a letter.
+
+use crate::support::app::{PASSWORD, TestApp};
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+#[actix_web::test]
+async fn a_dump_holds_no_password_cookie_key_token_or_code() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada@example.org").await;
+    app.visitor().post("/v1/auth/register", json!({ "email": "bob@example.org" })).await;
+    let letter = app.letter_to("bob@example.org").await;
+
+    let mut owner = PgConnection::connect_with(&app.database.owner).await.unwrap();
+    let tables: Vec<String> =
+        sqlx::query_scalar("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'").fetch_all(&mut owner).await.unwrap();
+    assert!(tables.len() > 6, "{tables:?}");
+    let mut dump = String::new();
+    for table in tables {
+        // names from the catalogue
+        let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!("SELECT t::text FROM {table} t"))).fetch_all(&mut owner).await.unwrap();
+        dump.push_str(&rows.join("\n"));
+    }
+    assert!(dump.contains("ada@example.org") && dump.contains("$argon2id$"), "the dump is whole");
+    let cookie = ada.cookie.unwrap();
+    let secrets = [PASSWORD.to_owned(), cookie.split_once('=').unwrap().1.to_owned(), ada.csrf.unwrap(), letter.token.unwrap(), letter.code.unwrap()];
+    for secret in secrets {
+        // bytea shows as hexadecimal
+        let hexadecimal: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+        assert!(!dump.contains(&secret) && !dump.contains(&hexadecimal), "{secret} is in the dump");
+    }
+}

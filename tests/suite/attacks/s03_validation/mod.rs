@@ -1,0 +1,3 @@
+mod hostile_json;
+mod mass_assignment;
+mod sql_injection;

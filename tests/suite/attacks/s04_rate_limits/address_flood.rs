@@ -1,0 +1,32 @@
+//! One address sends more than its share.
+
+use crate::support::app::{Answer, TestApp};
+use reqwest::Method;
+
+#[actix_web::test]
+async fn a_flood_from_one_address_is_cut_off_with_the_time_to_wait() {
+    let app = TestApp::with(&[
+        ("PORTCULLIS_ADDRESS_QUOTA_BURST", "5"),
+        ("PORTCULLIS_ADDRESS_QUOTA_PER_SECOND", "1"),
+        ("PORTCULLIS_CORS_ORIGINS", "https://app.example"),
+    ])
+    .await;
+    let visitor = app.visitor();
+    let flood = futures_util::future::join_all((0..40).map(|_| visitor.get("/livez"))).await;
+    let served = flood.iter().filter(|answer| answer.status == 200).count();
+    assert!((5..=15).contains(&served), "{served} of 40 were served");
+    let refused = flood.iter().find(|answer| answer.status == 429).unwrap();
+    assert_eq!(refused.code(), "RATE_LIMITED");
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
+    assert!(!refused.header("strict-transport-security").is_empty(), "refusals carry the headers too");
+
+    let from_page = visitor.request(Method::GET, "/livez").header("origin", "https://app.example");
+    let from_page = app.wait_for("a refusal", async || Some(Answer::of(from_page.try_clone()?).await).filter(|answer| answer.status == 429)).await;
+    assert_eq!(from_page.header("access-control-allow-origin"), "https://app.example", "a page may read why it was refused");
+    let preflight = visitor
+        .request(Method::OPTIONS, "/v1/me")
+        .header("origin", "https://app.example")
+        .header("access-control-request-method", "PATCH")
+        .header("access-control-request-headers", "content-type,x-csrf-token");
+    assert_eq!(Answer::of(preflight).await.status, 200, "a preflight costs nothing");
+}

@@ -1,0 +1,6 @@
+mod address_flood;
+mod code_guessing;
+mod forwarded_for_spoofing;
+mod letter_bombing;
+mod password_guessing;
+mod slow_body;

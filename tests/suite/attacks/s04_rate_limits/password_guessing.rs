@@ -1,0 +1,38 @@
+//! Guessing one account's password, from one address and from many, in parallel.
+
+use crate::support::app::{Answer, PASSWORD, TestApp};
+use reqwest::Method;
+use serde_json::json;
+
+#[actix_web::test]
+async fn guessing_from_one_address_ends_and_the_owner_elsewhere_gets_in() {
+    let app = TestApp::with(&[("PORTCULLIS_LOGIN_QUOTA", "4"), ("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.1/32")]).await;
+    app.create_account("ada@example.org").await;
+    let from = |address: &str, password: &str| {
+        let body = json!({ "email": "ada@example.org", "password": password });
+        Answer::of(app.visitor().request(Method::POST, "/v1/auth/login").header("x-forwarded-for", address).json(&body))
+    };
+    let guesses = futures_util::future::join_all((0..12).map(|n| from("203.0.113.1", &format!("guess number {n}")))).await;
+    assert_eq!(guesses.iter().filter(|answer| answer.status == 401).count(), 4, "parallel guesses cannot outrun the counter");
+    assert_eq!(guesses.iter().filter(|answer| answer.status == 429).count(), 8);
+    assert_eq!(app.state.passwords.verifications(), 4, "a refused guess costs no hash");
+
+    assert_eq!(from("203.0.113.1", PASSWORD).await.status, 429, "even the right password, from there");
+    for _ in 0..6 {
+        assert_eq!(from("198.51.100.7", PASSWORD).await.status, 200, "the owner's successes use nothing up");
+    }
+    app.clock.advance(time::Duration::minutes(15));
+    assert_eq!(from("203.0.113.1", PASSWORD).await.status, 200, "a new window");
+}
+
+#[actix_web::test]
+async fn guessing_from_many_addresses_ends_too() {
+    let app = TestApp::with(&[("PORTCULLIS_LOGIN_ACCOUNT_QUOTA", "6"), ("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.1/32")]).await;
+    app.create_account("ada@example.org").await;
+    let calls = (0..20).map(|n| {
+        let body = json!({ "email": "ada@example.org", "password": format!("guess number {n}") });
+        Answer::of(app.visitor().request(Method::POST, "/v1/auth/login").header("x-forwarded-for", format!("203.0.113.{n}")).json(&body))
+    });
+    let answers = futures_util::future::join_all(calls).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 401).count(), 6);
+}
