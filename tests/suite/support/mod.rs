@@ -37,6 +37,7 @@ async fn cluster() -> &'static LocalPostgres {
 pub struct TestDatabase {
     pub pool: PgPool,
     pub owner: PgConnectOptions,
+    pub superuser: PgConnectOptions,
     pub clock: Clock,
     pub key_encryption_key: KeyBytes,
     pub keyring: Keyring,
@@ -55,6 +56,6 @@ impl TestDatabase {
         let pool = db::pool(cluster.runtime().database(&name), 10);
         let key_encryption_key = KeyBytes::new(crypto::random());
         let keyring = Keyring::open(&pool, &key_encryption_key, clock.now()).await.unwrap();
-        Self { pool, owner: cluster.owner().database(&name), clock, key_encryption_key, keyring }
+        Self { pool, owner: cluster.owner().database(&name), superuser: cluster.superuser(), clock, key_encryption_key, keyring }
     }
 }

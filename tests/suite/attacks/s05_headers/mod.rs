@@ -1,1 +1,1 @@
-
+mod headers_on_every_answer;

@@ -1,1 +1,1 @@
-
+mod lookalike_origins;

@@ -1,1 +1,2 @@
-
+mod clear_text;
+mod old_protocols;

@@ -1,1 +1,2 @@
-
+mod inside_of_errors;
+mod secrets_in_logs;

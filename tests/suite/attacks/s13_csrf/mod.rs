@@ -1,1 +1,3 @@
-
+mod cross_site_call;
+mod login_csrf;
+mod two_identities;

@@ -1,1 +1,5 @@
-
+mod forged_cookie;
+mod forgotten_session;
+mod session_fixation;
+mod stolen_cookie_after_sign_out;
+mod unsafe_cookie;

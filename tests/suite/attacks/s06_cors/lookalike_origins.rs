@@ -1,0 +1,67 @@
+//! Pages of origins that look like an allowed one try to read answers.
+
+use crate::support::app::{Answer, TestApp};
+use reqwest::Method;
+
+const ALLOWED: &str = "https://app.example";
+
+async fn app() -> TestApp {
+    TestApp::with(&[("PORTCULLIS_CORS_ORIGINS", "https://app.example, https://other.example:8443")]).await
+}
+
+const LOOKALIKES: [&str; 12] = [
+    "https://app.example.evil.test",
+    "https://evil-app.example",
+    "https://evilapp.example",
+    "https://sub.app.example",
+    "http://app.example",
+    "https://app.example:8443",
+    "https://other.example",
+    "https://APP.example",
+    "https://app.example.",
+    "https://app.example@evil.test",
+    "https://app.examp\u{6c}e.evil.test",
+    "null",
+];
+
+#[actix_web::test]
+async fn lookalikes_read_nothing() {
+    let app = app().await;
+    let visitor = app.visitor();
+    for origin in LOOKALIKES {
+        let answer = Answer::of(visitor.request(Method::GET, "/livez").header("origin", origin)).await;
+        assert!(answer.headers.get("access-control-allow-origin").is_none(), "{origin}");
+        let preflight = visitor.request(Method::OPTIONS, "/v1/me").header("origin", origin).header("access-control-request-method", "GET");
+        let preflight = Answer::of(preflight).await;
+        assert_eq!((preflight.status.as_u16(), preflight.code().as_str()), (403, "ORIGIN_NOT_ALLOWED"), "{origin}");
+        assert!(preflight.headers.get("access-control-allow-origin").is_none(), "{origin}");
+    }
+}
+
+#[actix_web::test]
+async fn an_allowed_origin_gets_its_own_name_and_no_star() {
+    let app = app().await;
+    let visitor = app.visitor();
+    let answer = Answer::of(visitor.request(Method::GET, "/v1/me").header("origin", ALLOWED)).await;
+    assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (401, ALLOWED));
+    assert_eq!(answer.header("access-control-allow-credentials"), "true");
+    assert!(answer.header("vary").to_lowercase().contains("origin"));
+    let preflight = |method: &str, headers: &str| {
+        let request = visitor.request(Method::OPTIONS, "/v1/me").header("origin", ALLOWED).header("access-control-request-method", method);
+        Answer::of(request.header("access-control-request-headers", headers))
+    };
+    let allowed = preflight("PATCH", "content-type,x-csrf-token").await;
+    assert_eq!((allowed.status.as_u16(), allowed.header("access-control-allow-origin")), (200, ALLOWED));
+    for listed in ["access-control-allow-methods", "access-control-allow-headers"] {
+        assert!(!allowed.header(listed).contains('*'), "{listed}");
+    }
+    assert_eq!(preflight("TRACE", "content-type").await.status, 403);
+    assert_eq!(preflight("PATCH", "x-forwarded-for").await.status, 403);
+}
+
+#[actix_web::test]
+async fn with_nobody_on_the_list_no_answer_speaks_of_credentials() {
+    let app = TestApp::start().await;
+    let answer = Answer::of(app.visitor().request(Method::GET, "/livez").header("origin", ALLOWED)).await;
+    assert!(answer.headers.get("access-control-allow-origin").is_none() && answer.headers.get("access-control-allow-credentials").is_none());
+}
