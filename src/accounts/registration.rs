@@ -2,7 +2,7 @@
 //!
 //! The code is bound to the registration that asked for it (ASVS 5.0 6.6.2) and dies after [`MAX_TRIES`] wrong tries; both are
 //! stored as digests, the short code as a keyed one (6.5.2), so that a stolen database proves no mailbox.
-//! Attacks: `tests/suite/foundation.rs`.
+//! Attacks: `tests/suite/attacks/s04_rate_limits/code_guessing.rs`, `tests/suite/attacks/s15_broken_authentication/`.
 
 use crate::{
     accounts::{Email, store},

@@ -15,7 +15,7 @@ use std::{
     marker::PhantomData,
 };
 use utoipa::{
-    __dev::SchemaReferences,
+    __dev::{SchemaReferences, Tags},
     PartialSchema, ToSchema,
     openapi::{
         ComponentsBuilder, ContentBuilder, HeaderBuilder, Info, OpenApi, OpenApiBuilder, PathsBuilder, Ref, RefOr, Required, Response,
@@ -53,11 +53,14 @@ impl<G: Guard> Group<'_, G> {
     /// Adds a handler. `_described` is what `#[utoipa::path]` made of its attributes; `refusals` are its own ones.
     pub(super) fn route<P, H, Args>(self, _described: P, handler: H, refusals: &[ErrorCode]) -> Self
     where
-        P: utoipa::Path + SchemaReferences,
+        P: utoipa::Path + SchemaReferences + for<'t> Tags<'t>,
         H: Handler<Args, Output: Responder + 'static>,
         Args: FromRequest + GuardedBy<G> + 'static,
     {
         let (path, mut operation) = (P::path(), P::operation());
+        let tags: Vec<String> = P::tags().into_iter().map(str::to_owned).collect();
+        operation.operation_id = operation.operation_id.map(|name| tags.iter().chain([&name]).map(String::as_str).collect::<Vec<_>>().join("_"));
+        operation.tags = Some(tags);
         for method in P::methods() {
             let actix = actix_method(&method);
             document_guard::<G>(&mut operation, &actix, refusals);

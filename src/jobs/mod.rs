@@ -8,7 +8,6 @@ use crate::{
     sessions,
     state::State,
 };
-use actix_web::rt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
@@ -97,7 +96,7 @@ where
     F: Future<Output = Result<(), E>>,
     E: fmt::Display,
 {
-    rt::spawn(async move {
+    tokio::task::spawn_local(async move {
         let mut ticks = tokio::time::interval(period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let wake = wake.unwrap_or_default();

@@ -2,7 +2,7 @@
 //!
 //! Protects against guessed tokens (ASVS 5.0 7.2.3: at least 128 bits of entropy), timing oracles on comparisons, and stored
 //! secrets that can be read or moved to another row (practices 2.no-plaintext, 2.encrypted-sessions).
-//! Attacks: `tests/suite/foundation.rs`.
+//! Attacks: `tests/suite/attacks/s14_sessions/forged_cookie.rs`.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey},

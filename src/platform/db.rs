@@ -1,7 +1,7 @@
 //! The database: one pool, the run-time role, migrations, and the line between "the database is away" and "we made a mistake".
 //!
 //! Practices 9.least-privilege (the service cannot change its own schema) and 4.dos (every wait has an end).
-//! Attacks: `tests/suite/foundation.rs`.
+//! Attacks: `tests/suite/attacks/s09_secrets/`.
 
 use sqlx::{
     Connection, PgConnection, PgPool,

@@ -2,7 +2,7 @@
 //! key-encryption key, which never enters the database.
 //!
 //! Practices 2.encrypted-sessions, 9.rotate, 9.never-hardcode.
-//! Attacks: `tests/suite/foundation.rs`.
+//! Attacks: `tests/suite/attacks/s09_secrets/`.
 
 use crate::platform::crypto;
 use sqlx::PgPool;

@@ -1,6 +1,6 @@
 //! Letters wait here, sealed, in the transaction that caused them, and are erased once sent: no lost letter after a crash, no
 //! letter for work that was rolled back, and no link to read in a database dump (practice 2.no-plaintext).
-//! Attacks: `tests/suite/foundation.rs`.
+//! Attacks: `tests/suite/attacks/s02_credentials/`; faults: `tests/suite/journeys/faults.rs`.
 
 use crate::platform::{
     clock::Clock,

@@ -2,7 +2,7 @@
 //! who is signed in and until when; cookie and state only lead to it.
 //!
 //! Practices 2.session-expiry, 14.idle-timeout, 14.invalidate-on-sign-out.
-//! Attacks: `tests/suite/foundation.rs`.
+//! Attacks: `tests/suite/attacks/s14_sessions/`.
 
 pub mod store;
 

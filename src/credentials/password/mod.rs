@@ -1,7 +1,7 @@
 //! Passwords: what may be one ([`policy`]), how it is hashed ([`hash`]), and where that work is done ([`pool`]).
 //!
 //! Practices 2.argon2id, 2.unique-salt, 2.password-policy, 4.dos.
-//! Attacks: `tests/suite/foundation.rs`.
+//! Attacks: `tests/suite/attacks/s02_credentials/`.
 
 pub mod hash;
 pub mod policy;

@@ -1,6 +1,6 @@
 //! Where hashing is done: a fixed number of threads of low priority, each with memory that it keeps, behind a queue of fixed
 //! length. A flood of sign-ins fills the queue and is answered 503; other requests do not feel it (practice 4.dos).
-//! Attacks: `tests/suite/foundation.rs`.
+//! Attacks: `tests/suite/attacks/s04_rate_limits/hash_flood.rs`.
 
 use crate::credentials::password::hash::Arena;
 use std::{

@@ -7,6 +7,7 @@ mod s05_headers;
 mod s06_cors;
 mod s07_tls;
 mod s08_errors;
+mod s09_secrets;
 mod s13_csrf;
 mod s14_sessions;
 mod s15_broken_authentication;

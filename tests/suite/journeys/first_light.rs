@@ -54,7 +54,7 @@ async fn a_link_runs_out_when_the_answer_said_so() {
     let app = TestApp::start().await;
     app.visitor().post("/v1/auth/register", json!({ "email": "ada@example.org" })).await;
     let token = app.letter_to("ada@example.org").await.token.unwrap();
-    app.clock.advance(time::Duration::seconds(901));
+    app.clock.advance(time::Duration::seconds(900));
     let late = app.visitor().post("/v1/auth/register/complete", json!({ "token": token, "name": "Ada", "password": PASSWORD })).await;
     assert_eq!((late.status.as_u16(), late.code().as_str()), (400, "INVALID_PROOF"));
 }

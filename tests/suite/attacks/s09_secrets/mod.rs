@@ -1,0 +1,2 @@
+mod foreign_key_encryption_key;
+mod schema_change_by_the_service;

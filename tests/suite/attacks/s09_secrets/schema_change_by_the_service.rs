@@ -1,0 +1,14 @@
+//! The attacker runs SQL as the service. They cannot change the walls: no tables, no keys.
+
+use crate::support::TestDatabase;
+use portcullis::platform::db;
+
+#[tokio::test]
+async fn schema_change_by_the_service_is_refused() {
+    let t = TestDatabase::create().await;
+    db::check_schema(&t.pool).await.unwrap();
+    for sql in ["CREATE TABLE x ()", "DROP TABLE users", "ALTER TABLE users ADD x int", "TRUNCATE keyring", "DELETE FROM keyring"] {
+        let error = sqlx::query(sql).execute(&t.pool).await.unwrap_err();
+        assert_eq!(error.as_database_error().unwrap().code().as_deref(), Some("42501"), "{sql}");
+    }
+}

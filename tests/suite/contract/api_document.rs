@@ -1,0 +1,163 @@
+//! Walks the API document and calls everything in it.
+
+use crate::support::app::{Answer, TestApp};
+use portcullis::{api, error::ErrorCode};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// Open to everybody, on purpose. A new route is either on this list or asks who calls.
+const PUBLIC: [&str; 10] = [
+    "GET /docs",
+    "GET /docs/{file}",
+    "GET /go/assets/{name}",
+    "GET /go/register",
+    "GET /livez",
+    "GET /openapi.json",
+    "GET /readyz",
+    "POST /v1/auth/login",
+    "POST /v1/auth/register",
+    "POST /v1/auth/register/complete",
+];
+
+struct Operation {
+    method: Method,
+    path: String,
+    value: Value,
+}
+
+impl Operation {
+    fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    /// With something in place of every parameter.
+    fn url(&self) -> String {
+        self.path.replace("{file}", "index.html").replace("{name}", "page.css")
+    }
+
+    fn is_public(&self) -> bool {
+        self.value["security"] == json!([{}])
+    }
+
+    fn has_body(&self) -> bool {
+        self.value.get("requestBody").is_some()
+    }
+
+    fn documents(&self, status: u16) -> bool {
+        self.value["responses"].get(status.to_string()).is_some()
+    }
+}
+
+fn document() -> Value {
+    serde_json::to_value(api::document()).unwrap()
+}
+
+fn operations() -> Vec<Operation> {
+    let document = document();
+    let paths = document["paths"].as_object().unwrap();
+    let all = paths.iter().flat_map(|(path, item)| {
+        item.as_object().unwrap().iter().map(move |(method, value)| Operation {
+            method: method.to_uppercase().parse().unwrap(),
+            path: path.clone(),
+            value: value.clone(),
+        })
+    });
+    all.collect()
+}
+
+fn is_enveloped(answer: &Answer) -> bool {
+    let body: Value = serde_json::from_str(&answer.text).unwrap_or_default();
+    let code = body["error"]["code"].as_str().unwrap_or_default().to_owned();
+    let known = ErrorCode::ALL.iter().find(|known| known.name() == code);
+    let fields: BTreeSet<&str> = body.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    known.is_some_and(|known| known.status() == answer.status.as_u16() && known.message() == body["error"]["message"])
+        && fields == BTreeSet::from(["error"])
+}
+
+#[actix_web::test]
+async fn every_route_is_guarded() {
+    let app = TestApp::start().await;
+    let operations = operations();
+    let public: BTreeSet<String> = operations.iter().filter(|operation| operation.is_public()).map(Operation::name).collect();
+    assert_eq!(public.iter().map(String::as_str).collect::<Vec<_>>(), PUBLIC);
+    assert!(operations.len() > public.len());
+    for operation in operations.iter().filter(|operation| !operation.is_public()) {
+        let answer = Answer::of(app.visitor().request(operation.method.clone(), &operation.url())).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (401, "UNAUTHENTICATED"), "{}", operation.name());
+        assert!(!answer.header("www-authenticate").is_empty());
+    }
+    for operation in operations.iter().filter(|operation| operation.is_public() && operation.method == Method::GET) {
+        let answer = app.visitor().get(&operation.url()).await;
+        assert!(answer.status == 200 || answer.status == 308, "{}: {}", operation.name(), answer.text);
+    }
+}
+
+#[actix_web::test]
+async fn every_error_is_enveloped_and_documented() {
+    let app = TestApp::with(&[("PORTCULLIS_BODY_LIMIT", "1024")]).await;
+    let ada = app.member("ada@example.org").await;
+    for operation in operations() {
+        let request = || ada.request(operation.method.clone(), &operation.url());
+        let mut answers =
+            vec![Answer::of(app.visitor().request(operation.method.clone(), &operation.url()).header("cookie", "__Host-portcullis=x")).await];
+        if !operation.method.is_safe() {
+            answers.push(Answer::of(request().header("origin", "https://evil.example")).await);
+        }
+        if operation.has_body() {
+            for (content_type, body) in [
+                ("application/json", "{".to_owned()),
+                ("application/json", "{}".to_owned()),
+                ("application/json", "[1]".to_owned()),
+                ("application/json", " ".repeat(2000)),
+                ("text/plain", "{}".to_owned()),
+            ] {
+                answers.push(Answer::of(request().header("content-type", content_type).body(body)).await);
+            }
+        }
+        for answer in answers {
+            let status = answer.status.as_u16();
+            assert!(operation.documents(status), "{}: {status} is not documented", operation.name());
+            assert!(status < 400 || is_enveloped(&answer), "{}: {status} {}", operation.name(), answer.text);
+        }
+        let known: Vec<Method> = operations().into_iter().filter(|other| other.path == operation.path).map(|other| other.method).collect();
+        for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE].into_iter().filter(|method| !known.contains(method)) {
+            let answer = Answer::of(ada.request(method.clone(), &operation.url())).await;
+            assert!(answer.status == 405 && is_enveloped(&answer), "{method} {}: {}", operation.path, answer.text);
+            let allow: BTreeSet<&str> = answer.header("allow").split(", ").collect();
+            assert!(known.iter().all(|known| allow.contains(known.as_str())), "{method} {}: {allow:?}", operation.path);
+        }
+    }
+}
+
+#[test]
+fn the_document_is_whole() {
+    let document = document();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"), "{}", document["openapi"]);
+    let text = document.to_string();
+    for reference in text.split("\"$ref\":\"#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(document["components"]["schemas"].get(name).is_some(), "{name} is referred to and missing");
+    }
+    let mut ids = BTreeSet::new();
+    for operation in operations() {
+        let (name, value) = (operation.name(), &operation.value);
+        assert!(ids.insert(value["operationId"].to_string()), "{name}: operation id twice");
+        assert!(value["summary"].as_str().is_some_and(|summary| !summary.is_empty()) && value["tags"][0].is_string(), "{name}");
+        let responses = value["responses"].as_object().unwrap();
+        assert!(responses.keys().any(|status| status.starts_with('2') || status.starts_with('3')), "{name} has no success");
+        for (status, response) in responses {
+            assert!(response["description"].as_str().is_some_and(|text| !text.is_empty()), "{name} {status}");
+            let content = response.get("content").and_then(Value::as_object);
+            assert!(content.is_some() || status == "204" || status == "308", "{name} {status} has no body");
+        }
+        for scheme in value["security"].as_array().unwrap().iter().flat_map(|item| item.as_object().unwrap().keys()) {
+            assert!(document["components"]["securitySchemes"].get(scheme).is_some(), "{name}: {scheme}");
+        }
+    }
+    // told by the layers around the table, to calls that are in no operation
+    let outside = ["HTTPS_REQUIRED", "METHOD_NOT_ALLOWED", "ORIGIN_NOT_ALLOWED"];
+    for code in ErrorCode::ALL.iter().map(|code| code.name()) {
+        assert!(outside.contains(&code) || text.contains(&format!("`{code}`")), "{code} is in no operation");
+    }
+}

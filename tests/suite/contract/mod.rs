@@ -1,0 +1,6 @@
+//! What is written down is true: the API document, the settings, the map of practices, the README.
+
+mod api_document;
+mod log_lines;
+mod practices;
+mod settings;

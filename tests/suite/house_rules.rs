@@ -1,0 +1,172 @@
+//! The house rules that a compiler does not hold: imports run downwards, SQL and the web framework stay in their rooms, every file
+//! says what it is for, and what it says about tests and practices exists.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+use syn::visit::Visit;
+
+/// Each part of the house and what it may use; platform is open to all but `access`.
+const MAY_USE: [(&str, &[&str]); 17] = [
+    ("platform", &[]),
+    ("access", &[]),
+    ("accounts", &[]),
+    ("credentials", &["accounts"]),
+    ("sessions", &["access", "accounts", "credentials"]),
+    ("pages", &[]),
+    ("settings", &["credentials", "sessions"]),
+    ("letters", &["accounts", "settings"]),
+    ("error", &[]),
+    ("state", &["credentials", "settings"]),
+    ("edge", &["access", "accounts", "credentials", "error", "sessions", "settings", "state"]),
+    ("api", &["access", "accounts", "credentials", "edge", "error", "letters", "pages", "sessions", "settings", "state"]),
+    ("jobs", &["accounts", "credentials", "edge", "sessions", "state"]),
+    ("server", &["api", "edge", "error", "jobs", "settings", "state"]),
+    ("cli", &["api", "credentials", "server", "settings", "state"]),
+    ("lib", &[]),
+    ("main", &["cli"]),
+];
+
+/// Rooms that may know the web framework.
+const WEB: [&str; 5] = ["api", "edge", "error", "main", "server"];
+
+struct Source {
+    path: PathBuf,
+    room: String,
+    text: String,
+}
+
+fn sources() -> Vec<Source> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut paths = Vec::new();
+    walk(Path::new("src"), &mut paths);
+    paths
+        .into_iter()
+        .map(|path| {
+            let first = path.components().nth(1).unwrap().as_os_str().to_string_lossy();
+            Source { room: first.trim_end_matches(".rs").to_owned(), text: fs::read_to_string(&path).unwrap(), path }
+        })
+        .collect()
+}
+
+#[derive(Default)]
+struct Uses {
+    rooms: BTreeSet<String>,
+    crates: BTreeSet<String>,
+    has_sql: bool,
+}
+
+impl Uses {
+    fn of(text: &str) -> Self {
+        let mut uses = Self::default();
+        uses.visit_file(&syn::parse_file(text).unwrap());
+        uses
+    }
+
+    fn note(&mut self, first: &str, second: Option<String>) {
+        match (first, second) {
+            ("crate" | "portcullis", Some(room)) => _ = self.rooms.insert(room),
+            (other, _) => _ = self.crates.insert(other.to_owned()),
+        }
+    }
+
+    fn note_tree(&mut self, tree: &syn::UseTree) {
+        match tree {
+            syn::UseTree::Path(path) if path.ident == "crate" || path.ident == "portcullis" => match &*path.tree {
+                syn::UseTree::Group(group) => group.items.iter().for_each(|item| self.rooms.extend(first_name(item))),
+                one => self.rooms.extend(first_name(one)),
+            },
+            syn::UseTree::Group(group) => group.items.iter().for_each(|item| self.note_tree(item)),
+            other => self.crates.extend(first_name(other)),
+        }
+    }
+}
+
+fn first_name(tree: &syn::UseTree) -> Option<String> {
+    match tree {
+        syn::UseTree::Path(path) => Some(path.ident.to_string()),
+        syn::UseTree::Name(name) => Some(name.ident.to_string()),
+        syn::UseTree::Rename(rename) => Some(rename.ident.to_string()),
+        syn::UseTree::Group(_) | syn::UseTree::Glob(_) => None,
+    }
+}
+
+impl<'ast> Visit<'ast> for Uses {
+    fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
+        self.note_tree(&item.tree);
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let mut names = path.segments.iter().map(|segment| segment.ident.to_string());
+        if let Some(first) = names.next() {
+            self.note(&first, names.next());
+        }
+        syn::visit::visit_path(self, path);
+    }
+
+    fn visit_macro(&mut self, found: &'ast syn::Macro) {
+        self.has_sql |= found.path.segments.last().is_some_and(|segment| segment.ident.to_string().starts_with("query"));
+        syn::visit::visit_macro(self, found);
+    }
+
+    fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
+        if let syn::Expr::Path(function) = &*call.func {
+            let names: Vec<String> = function.path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+            self.has_sql |= names.first().is_some_and(|name| name == "sqlx") && names.last().is_some_and(|name| name.starts_with("query"));
+        }
+        syn::visit::visit_expr_call(self, call);
+    }
+}
+
+#[test]
+fn imports_run_downwards_only() {
+    for source in sources() {
+        let (_, allowed) = MAY_USE.iter().find(|(room, _)| *room == source.room).unwrap_or_else(|| panic!("{} is no room", source.room));
+        for used in Uses::of(&source.text).rooms.into_iter().filter(|used| MAY_USE.iter().any(|(room, _)| room == used)) {
+            let is_fine = used == source.room || (used == "platform" && source.room != "access") || allowed.contains(&used.as_str());
+            assert!(is_fine, "{} uses crate::{used}", source.path.display());
+        }
+    }
+}
+
+#[test]
+fn the_web_framework_and_sql_stay_in_their_rooms() {
+    for source in sources() {
+        let uses = Uses::of(&source.text);
+        let path = source.path.display();
+        assert!(WEB.contains(&source.room.as_str()) || !uses.crates.iter().any(|name| name.starts_with("actix")), "{path} uses actix");
+        let file = source.path.file_name().unwrap().to_str().unwrap();
+        let may_query = file == "store.rs" || source.room == "platform" && ["db.rs", "keyring.rs", "outbox.rs", "local_postgres.rs"].contains(&file);
+        assert!(may_query || !uses.has_sql, "{path} has SQL");
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for_and_names_what_exists() {
+    let practices: toml::Table = fs::read_to_string("docs/practices.toml").unwrap().parse().unwrap();
+    let named_test = regex::Regex::new(r"`(tests/suite/[^`]*)`").unwrap();
+    let named_practice = regex::Regex::new(r"\b(\d{1,2}\.[a-z][a-z0-9-]+)\b").unwrap();
+    for source in sources() {
+        let path = source.path.display();
+        assert!(source.text.starts_with("//!"), "{path} does not say what it is for");
+        let about: String = source.text.lines().take_while(|line| line.starts_with("//!")).collect();
+        for test in named_test.captures_iter(&about) {
+            assert!(Path::new(&test[1]).exists(), "{path} names {} which does not exist", &test[1]);
+        }
+        for practice in named_practice.captures_iter(&about) {
+            assert!(practices.contains_key(&practice[1]), "{path} names practice {} which does not exist", &practice[1]);
+        }
+        assert!(source.text.lines().count() <= 400, "{path} has grown past comfort");
+    }
+}
