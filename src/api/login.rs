@@ -75,11 +75,15 @@ pub async fn login(caller: Anyone, state: Data<State>, session: Session, body: V
     spend(&state, Quota::LoginFromAddress, &from_address).await?;
     spend(&state, Quota::LoginToAccount, &to_account).await?;
 
-    let account = verify(&state, &email, &password).await?;
+    let verified = verify(&state, &email, &password).await;
+    // only a wrong password counts: neither the owner's own sign-ins nor our own faults may lock the owner out
+    if !matches!(&verified, Err(error) if error.code() == ErrorCode::InvalidCredentials) {
+        give_back(&state, Quota::LoginFromAddress, &from_address).await?;
+        give_back(&state, Quota::LoginToAccount, &to_account).await?;
+    }
+    let account = verified?;
     let started = start_session(&state, account, &caller).await?;
     let csrf_token = bind_cookie(&session, &started)?;
-    give_back(&state, Quota::LoginFromAddress, &from_address).await?;
-    give_back(&state, Quota::LoginToAccount, &to_account).await?;
     Ok(HttpResponse::Ok().json(SignedInAnswer {
         account_id: AccountId(account),
         session_id: started.id,
