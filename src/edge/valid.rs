@@ -30,7 +30,7 @@ impl<T: DeserializeOwned + Validate<Context = ()> + 'static> FromRequest for Val
         Box::pin(async move {
             let limit = request.app_data::<Data<State>>().map_or(0, |state| state.settings.body_limit);
             check_media_type(request.headers())?;
-            let body = read(request.headers(), &mut payload, limit).await?;
+            let body = read(&mut payload, limit).await?;
             let value: T = parse(&body)?;
             value.validate().map_err(|report| refuse_fields(&report))?;
             Ok(Self(Json(value)))
@@ -47,12 +47,9 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
     if is_json && is_plain { Ok(()) } else { Err(ApiError::new(ErrorCode::UnsupportedMediaType)) }
 }
 
-async fn read(headers: &HeaderMap, payload: &mut Payload, limit: usize) -> Result<Vec<u8>, ApiError> {
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(ApiError::new(ErrorCode::TooLarge));
-    }
-    let mut body = Vec::with_capacity(announced.unwrap_or_default());
+/// Counts what arrives, not what was announced.
+async fn read(payload: &mut Payload, limit: usize) -> Result<Vec<u8>, ApiError> {
+    let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| ApiError::new(ErrorCode::Malformed))?;
         if body.len() + chunk.len() > limit {

@@ -7,11 +7,14 @@ use time::Duration;
 async fn an_unused_session_ends_after_its_idle_time() {
     let app = TestApp::start().await;
     let ada = app.member("ada@example.org").await;
+    let never_used = app.sign_in("ada@example.org").await;
     app.clock.advance(Duration::minutes(30) - Duration::SECOND);
     assert_eq!(ada.get("/v1/me").await.status, 200);
+    app.clock.advance(Duration::SECOND);
+    assert_eq!(never_used.get("/v1/me").await.status, 401, "signed in and never used");
     app.clock.advance(Duration::minutes(29));
     assert_eq!(ada.get("/v1/me").await.status, 200, "use begins the idle time anew");
-    app.clock.advance(Duration::minutes(30) + Duration::SECOND);
+    app.clock.advance(Duration::minutes(30));
     assert_eq!(ada.get("/v1/me").await.status, 401);
 }
 

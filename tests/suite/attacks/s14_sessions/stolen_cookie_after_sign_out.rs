@@ -14,6 +14,8 @@ async fn a_copied_cookie_dies_with_the_session_and_only_that_session() {
     assert_eq!(copy.get("/v1/me").await.status, 401);
     assert_eq!(copy.patch("/v1/me", json!({ "name": "Mallory" })).await.status, 401);
     assert_eq!(phone.get("/v1/me").await.status, 200, "another device stays signed in");
+    let live = app.count("SELECT count(*) FROM sessions WHERE revoked_at IS NULL").await;
+    assert_eq!(live, 1, "the row says so too, not only the cookie's missing key");
 }
 
 #[actix_web::test]
