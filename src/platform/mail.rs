@@ -1,6 +1,7 @@
 //! Sending mail: to an SMTP server over TLS, or in development to files that a person can open.
 //!
-//! Addresses are parsed types and headers are encoded by lettre, so that no input can add a header or a recipient
+//! Addresses are parsed types and headers are encoded by lettre, so that no input can add a header or a recipient. Without TLS no
+//! letter is sent. Attacks: `tests/suite/attacks/s07_tls/mail_in_clear_text.rs`.
 
 use crate::platform::files;
 use anyhow::Context;

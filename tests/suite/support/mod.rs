@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod log;
+pub mod smtp;
 
 use portcullis::platform::{
     clock::Clock,

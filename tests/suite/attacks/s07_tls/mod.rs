@@ -1,2 +1,3 @@
 mod clear_text;
+mod mail_in_clear_text;
 mod old_protocols;

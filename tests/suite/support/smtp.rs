@@ -1,0 +1,98 @@
+//! A mail server for one conversation at a time: TLS from the start, STARTTLS, or (the downgrade attack) neither.
+
+use portcullis::{platform::clock::Clock, server::tls::Identity};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Offers {
+    Tls,
+    StartTls,
+    ClearTextOnly,
+}
+
+pub struct SmtpServer {
+    pub port: u16,
+    /// Every line that came in clear text.
+    pub in_clear: Arc<Mutex<Vec<String>>>,
+    /// Every line that came through TLS.
+    pub in_tls: Arc<Mutex<Vec<String>>>,
+}
+
+impl SmtpServer {
+    /// Proves itself with a certificate of the development authority in `tls`.
+    pub fn start(tls: &Path, offers: Offers) -> Self {
+        let config = Arc::new(Identity::for_development(tls, &Clock::system()).unwrap().into_config().unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = Self { port: listener.local_addr().unwrap().port(), in_clear: Arc::default(), in_tls: Arc::default() };
+        let (in_clear, in_tls) = (Arc::clone(&server.in_clear), Arc::clone(&server.in_tls));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                // a client that hangs up in the middle is part of the game
+                let _ = serve(stream.unwrap(), &config, offers, &in_clear, &in_tls);
+            }
+        });
+        server
+    }
+}
+
+fn serve(
+    mut stream: TcpStream,
+    config: &Arc<ServerConfig>,
+    offers: Offers,
+    in_clear: &Mutex<Vec<String>>,
+    in_tls: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
+    if offers != Offers::Tls {
+        stream.write_all(b"220 localhost\r\n")?;
+        if !talk(&mut stream, offers == Offers::StartTls, in_clear)? {
+            return Ok(());
+        }
+    }
+    let connection = ServerConnection::new(Arc::clone(config)).map_err(std::io::Error::other)?;
+    let mut stream = StreamOwned::new(connection, stream);
+    if offers == Offers::Tls {
+        stream.write_all(b"220 localhost\r\n")?;
+    }
+    talk(&mut stream, false, in_tls).map(drop)
+}
+
+/// `true`: the client wants to go on in TLS.
+fn talk<S: Read + Write>(stream: &mut S, offers_starttls: bool, heard: &Mutex<Vec<String>>) -> std::io::Result<bool> {
+    let mut reader = BufReader::with_capacity(1, stream);
+    let (mut line, mut in_letter) = (String::new(), false);
+    loop {
+        line.clear();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(false);
+        }
+        let text = line.trim_end().to_owned();
+        heard.lock().unwrap().push(text.clone());
+        let answer: &[u8] = match text.split(' ').next().unwrap() {
+            "." if in_letter => {
+                in_letter = false;
+                b"250 taken\r\n"
+            }
+            _ if in_letter => continue,
+            "EHLO" if offers_starttls => b"250-localhost\r\n250 STARTTLS\r\n",
+            "EHLO" => b"250-localhost\r\n250 AUTH PLAIN\r\n",
+            "AUTH" => b"235 welcome\r\n",
+            "STARTTLS" if offers_starttls => {
+                reader.get_mut().write_all(b"220 go on\r\n")?;
+                return Ok(true);
+            }
+            "DATA" => {
+                in_letter = true;
+                b"354 go on\r\n"
+            }
+            "QUIT" => b"221 bye\r\n",
+            _ => b"250 fine\r\n",
+        };
+        reader.get_mut().write_all(answer)?;
+    }
+}
