@@ -9,6 +9,10 @@ use argon2::{
     Algorithm, Argon2, Block, Params, Version,
     password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 /// Salt length in bytes (RFC 9106 §3.1: 16 recommended).
 const SALT_LEN: usize = 16;
@@ -70,20 +74,35 @@ pub enum HashError {
 
 /// Memory for argon2, kept between hashes: clearing fresh pages for each costs a tenth of the time.
 #[derive(Default)]
-pub struct Arena(Vec<Block>);
+pub struct Arena {
+    blocks: Vec<Block>,
+    computed: Arc<AtomicU64>,
+}
 
 impl Arena {
+    /// An empty arena that counts each run of argon2 in `computed`.
+    #[must_use]
+    pub fn counting(computed: Arc<AtomicU64>) -> Self {
+        Self { blocks: Vec::new(), computed }
+    }
+
+    /// Gives the memory back.
+    pub fn release(&mut self) {
+        self.blocks = Vec::new();
+    }
+
     fn tag(&mut self, pepper: &[u8], params: Params, salt: &[u8], password: &[u8]) -> Result<[u8; TAG_LEN], HashError> {
         let blocks = params.block_count();
-        if self.0.len() < blocks {
-            self.0.resize(blocks, Block::new());
+        if self.blocks.len() < blocks {
+            self.blocks.resize(blocks, Block::new());
         }
+        self.computed.fetch_add(1, Ordering::Relaxed);
         let mut tag = [0; TAG_LEN];
         Argon2::new_with_secret(pepper, Algorithm::Argon2id, Version::V0x13, params)?.hash_password_into_with_memory(
             password,
             salt,
             &mut tag,
-            &mut self.0[..blocks],
+            &mut self.blocks[..blocks],
         )?;
         Ok(tag)
     }

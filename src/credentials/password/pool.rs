@@ -6,6 +6,7 @@ use crate::credentials::password::hash::Arena;
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     time::Duration,
@@ -26,6 +27,7 @@ type Job = Box<dyn FnOnce(&mut Arena) + Send>;
 #[derive(Clone)]
 pub struct HashPool {
     queue: SyncSender<Job>,
+    computed: Arc<AtomicU64>,
 }
 
 impl HashPool {
@@ -36,11 +38,18 @@ impl HashPool {
     pub fn start(threads: usize, waiting: usize) -> std::io::Result<Self> {
         let (queue, jobs) = sync_channel::<Job>(waiting);
         let jobs = Arc::new(Mutex::new(jobs));
+        let computed = Arc::<AtomicU64>::default();
         for index in 0..threads {
-            let jobs = Arc::clone(&jobs);
-            std::thread::Builder::new().name(format!("hash-{index}")).spawn(move || work(&jobs))?;
+            let (jobs, arena) = (Arc::clone(&jobs), Arena::counting(Arc::clone(&computed)));
+            std::thread::Builder::new().name(format!("hash-{index}")).spawn(move || work(&jobs, arena))?;
         }
-        Ok(Self { queue })
+        Ok(Self { queue, computed })
+    }
+
+    /// How often argon2 was run so far. Tests count work instead of measuring time.
+    #[must_use]
+    pub fn computed(&self) -> u64 {
+        self.computed.load(Ordering::Relaxed)
     }
 
     /// Runs a job on the pool. If the caller goes away before the job's turn, the work is not done.
@@ -68,14 +77,13 @@ impl HashPool {
     }
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>) {
+fn work(jobs: &Mutex<Receiver<Job>>, mut arena: Arena) {
     yield_to_the_server();
-    let mut arena = Arena::default();
     loop {
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(ARENA_IDLE);
         match next {
             Ok(job) => job(&mut arena),
-            Err(RecvTimeoutError::Timeout) => arena = Arena::default(),
+            Err(RecvTimeoutError::Timeout) => arena.release(),
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }

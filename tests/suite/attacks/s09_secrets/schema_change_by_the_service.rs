@@ -7,8 +7,11 @@ use portcullis::platform::db;
 async fn schema_change_by_the_service_is_refused() {
     let t = TestDatabase::create().await;
     db::check_schema(&t.pool).await.unwrap();
-    for sql in ["CREATE TABLE x ()", "DROP TABLE users", "ALTER TABLE users ADD x int", "TRUNCATE keyring", "DELETE FROM keyring"] {
-        let error = sqlx::query(sql).execute(&t.pool).await.unwrap_err();
-        assert_eq!(error.as_database_error().unwrap().code().as_deref(), Some("42501"), "{sql}");
+    // with a login of its own, and with one that owns the tables
+    for pool in [t.pool.clone(), db::pool(t.owner.clone(), 1)] {
+        for sql in ["CREATE TABLE x ()", "DROP TABLE users", "ALTER TABLE users ADD x int", "TRUNCATE keyring", "DELETE FROM keyring"] {
+            let error = sqlx::query(sql).execute(&pool).await.unwrap_err();
+            assert_eq!(error.as_database_error().unwrap().code().as_deref(), Some("42501"), "{sql}");
+        }
     }
 }
