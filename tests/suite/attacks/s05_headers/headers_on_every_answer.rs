@@ -31,8 +31,7 @@ async fn every_kind_of_answer_carries_all_headers() {
         assert_eq!(answer.header("cache-control"), "no-store", "{kind}");
         assert!(answer.header("permissions-policy").contains("camera=()"), "{kind}");
         let csp = answer.header("content-security-policy");
-        assert!(csp.contains("default-src 'none'") && csp.contains("frame-ancestors 'none'") && !csp.contains("unsafe-eval"), "{kind}: {csp}");
-        assert!(!csp.split(';').any(|rule| rule.contains("script-src") && rule.contains("unsafe")), "{kind}: {csp}");
+        assert!(csp.contains("default-src 'none'") && csp.contains("frame-ancestors 'none'") && !csp.contains("unsafe"), "{kind}: {csp}");
         assert!(answer.headers.get("server").is_none() && answer.headers.get("x-powered-by").is_none(), "{kind}");
         assert!(!answer.header("x-request-id").is_empty(), "{kind}");
     }
