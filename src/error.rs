@@ -60,12 +60,26 @@ error_codes! {
     OriginNotAllowed = FORBIDDEN, "ORIGIN_NOT_ALLOWED", "Pages of this origin may not make this call.";
     /// A call over clear text; whatever it carried has been seen on the way.
     HttpsRequired = FORBIDDEN, "HTTPS_REQUIRED", "Use HTTPS. Change every secret that this call carried.";
+    /// Signed in, but without the permission, or beyond it: nobody gives, takes or touches what they do not hold.
+    Forbidden = FORBIDDEN, "FORBIDDEN", "You are not allowed to do this.";
+    /// Registration is for invited people only.
+    RegistrationClosed = FORBIDDEN, "REGISTRATION_CLOSED", "Accounts are for invited people only.";
+    /// The current password is wrong.
+    WrongPassword = FORBIDDEN, "WRONG_PASSWORD", "The current password is wrong.";
     /// Nothing here, or nothing of yours.
     NotFound = NOT_FOUND, "NOT_FOUND", "There is nothing here.";
     /// Another method is needed; `Allow` lists them.
     MethodNotAllowed = METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "This method is not allowed here.";
     /// The request did not arrive in time.
     Timeout = REQUEST_TIMEOUT, "TIMEOUT", "The request took too long.";
+    /// There is one of this name already.
+    AlreadyExists = CONFLICT, "ALREADY_EXISTS", "There is one of this name already.";
+    /// Built-in roles stay as they are.
+    BuiltInRole = CONFLICT, "BUILT_IN_ROLE", "Built-in roles cannot be changed.";
+    /// Somebody must be able to administer the service.
+    LastAdministrator = CONFLICT, "LAST_ADMINISTRATOR", "The last administrator must stay one.";
+    /// The limit on how many of these there can be.
+    TooMany = CONFLICT, "TOO_MANY", "There are too many of these already.";
     /// The body is larger than allowed.
     TooLarge = PAYLOAD_TOO_LARGE, "TOO_LARGE", "The body is too large.";
     /// The body is not plain JSON.

@@ -3,6 +3,7 @@
 use crate::{
     credentials::password::Passwords,
     platform::{clock::Clock, keyring::Keyring},
+    sessions::seen::Seen,
     settings::Settings,
 };
 use sqlx::PgPool;
@@ -22,6 +23,10 @@ pub struct State {
     pub keyring: Keyring,
     /// Hashing on its own threads.
     pub passwords: Passwords,
+    /// Marks of use of sessions, until a job writes them.
+    pub seen: Seen,
     /// Tells the job that delivers letters that there is one.
     pub letter_waits: Arc<Notify>,
+    /// Tells the job that makes exports that there is one.
+    pub export_waits: Arc<Notify>,
 }

@@ -1,4 +1,9 @@
-//! May you: who a request speaks for. Knows ids only, so that every room can use it.
+//! May you: who a request speaks for ([`Principal`]), what they may do ([`permission`]), and who may change that ([`role`]).
+//! Knows ids only, so that every room can use it.
+
+pub mod permission;
+pub mod role;
+pub mod store;
 
 use time::OffsetDateTime;
 use uuid::Uuid;

@@ -1,15 +1,19 @@
-//! Accounts and their life: asked for, proven, active, disabled.
+//! Accounts and their life: asked for, proven, active, disabled, closing, erased.
 //!
 //! An account begins when its mailbox is proven, so nobody can prepare one for somebody else's address (pre-hijacking).
 
+pub mod directory;
 pub mod email;
+pub mod export;
+pub mod invitation;
 pub mod name;
-pub mod registration;
+pub mod proof;
 pub mod store;
 
 pub use email::Email;
 pub use name::Name;
 
+use crate::platform::crypto;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -28,8 +32,19 @@ pub struct Account {
     pub email: String,
     /// What the owner wants to be called.
     pub name: String,
+    /// Where the owner belongs; set by administrators.
+    pub department: Option<String>,
     /// When the mailbox was proven.
     pub created_at: OffsetDateTime,
     /// When anything of this last changed.
     pub updated_at: OffsetDateTime,
+}
+
+impl Account {
+    /// A new account for a proven mailbox.
+    #[must_use]
+    pub fn new(email: &Email, name: &Name, now: OffsetDateTime) -> Self {
+        let (id, email, name) = (AccountId(crypto::uuid_v7(now)), email.as_str().to_owned(), name.as_str().to_owned());
+        Self { id, email, name, department: None, created_at: now, updated_at: now }
+    }
 }

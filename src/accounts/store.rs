@@ -1,9 +1,8 @@
-//! The SQL of accounts and registrations. Every look-up names whose row it wants. Practice 3.sql-injection.
+//! The SQL of accounts. Every look-up names whose row it wants. Practice 3.sql-injection.
 
-use crate::accounts::{Account, AccountId, Email, Name, registration::Issued};
+use crate::accounts::{Account, AccountId, Email, Name};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 /// Whether an account has this address.
 ///
@@ -20,7 +19,7 @@ pub async fn is_known(connection: &mut PgConnection, email: &Email) -> Result<bo
 pub async fn find_own(connection: &mut PgConnection, owner: AccountId) -> Result<Option<Account>, sqlx::Error> {
     sqlx::query_as!(
         Account,
-        r#"SELECT id AS "id: AccountId", email, name, created_at, updated_at FROM users WHERE id = $1 AND status = 'active'"#,
+        r#"SELECT id AS "id: AccountId", email, name, department, created_at, updated_at FROM users WHERE id = $1 AND status = 'active'"#,
         owner.0
     )
     .fetch_optional(connection)
@@ -53,7 +52,7 @@ pub async fn rename_own(connection: &mut PgConnection, owner: AccountId, name: &
     sqlx::query_as!(
         Account,
         r#"UPDATE users SET name = $2, updated_at = $3 WHERE id = $1 AND status = 'active'
-           RETURNING id AS "id: AccountId", email, name, created_at, updated_at"#,
+           RETURNING id AS "id: AccountId", email, name, department, created_at, updated_at"#,
         owner.0,
         name.as_str(),
         now
@@ -62,87 +61,109 @@ pub async fn rename_own(connection: &mut PgConnection, owner: AccountId, name: &
     .await
 }
 
-pub(super) async fn insert_registration(
-    connection: &mut PgConnection,
-    issued: &Issued,
-    email: &Email,
-    code_digest: &[u8],
-    code_key_version: i32,
-    now: OffsetDateTime,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "INSERT INTO registrations (id, email, link_digest, code_digest, code_key_version, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        issued.id,
-        email.as_str(),
-        &issued.link.digest(),
-        code_digest,
-        code_key_version,
-        now,
-        issued.expires_at
-    )
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
-pub(super) async fn registration_by_link(
-    connection: &mut PgConnection,
-    digest: &[u8],
-    now: OffsetDateTime,
-) -> Result<Option<(Uuid, String)>, sqlx::Error> {
-    let row = sqlx::query!("SELECT id, email FROM registrations WHERE link_digest = $1 AND used_at IS NULL AND expires_at > $2", digest, now)
+/// The active account with this address.
+///
+/// # Errors
+/// When the database is away.
+pub async fn find_active(connection: &mut PgConnection, email: &Email) -> Result<Option<AccountId>, sqlx::Error> {
+    sqlx::query_scalar!(r#"SELECT id AS "id: AccountId" FROM users WHERE email = $1 AND status = 'active'"#, email.as_str())
         .fetch_optional(connection)
-        .await?;
-    Ok(row.map(|row| (row.id, row.email)))
+        .await
 }
 
-pub(super) struct CodeTry {
-    pub email: String,
-    pub code_digest: Vec<u8>,
-    pub code_key_version: i32,
+/// Gives an active account another proven address. Returns the old one; `None`: there is no such account.
+///
+/// # Errors
+/// The unique constraint `users_email_unique` when the address has an account; otherwise when the database is away.
+pub async fn change_email(connection: &mut PgConnection, owner: AccountId, new: &Email, now: OffsetDateTime) -> Result<Option<Email>, sqlx::Error> {
+    let old = sqlx::query_scalar!(
+        r#"UPDATE users u SET email = $2, updated_at = $3 FROM (SELECT email FROM users WHERE id = $1 FOR UPDATE) old
+           WHERE u.id = $1 AND u.status = 'active' RETURNING old.email AS "email!""#,
+        owner.0,
+        new.as_str(),
+        now
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(old.and_then(|old| Email::parse(&old).ok()))
 }
 
-pub(super) async fn count_code_try(
-    connection: &mut PgConnection,
-    id: Uuid,
-    max_tries: i16,
-    now: OffsetDateTime,
-) -> Result<Option<CodeTry>, sqlx::Error> {
-    sqlx::query_as!(
-        CodeTry,
-        "UPDATE registrations SET tries = tries + 1 WHERE id = $1 AND tries < $2 AND used_at IS NULL AND expires_at > $3
-         RETURNING email, code_digest, code_key_version",
-        id,
-        max_tries,
+/// Notes a sign-in to an active account. Returns whether it was the first; `None`: the account is not active any more.
+///
+/// # Errors
+/// When the database is away.
+pub async fn mark_signed_in(connection: &mut PgConnection, owner: AccountId, now: OffsetDateTime) -> Result<Option<bool>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"UPDATE users u SET last_signed_in_at = $2 FROM (SELECT last_signed_in_at FROM users WHERE id = $1 FOR UPDATE) old
+           WHERE u.id = $1 AND u.status = 'active' RETURNING old.last_signed_in_at IS NULL AS "first!""#,
+        owner.0,
         now
     )
     .fetch_optional(connection)
     .await
 }
 
-pub(super) async fn return_code_try(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query!("UPDATE registrations SET tries = tries - 1 WHERE id = $1 AND tries > 0", id).execute(connection).await.map(drop)
-}
-
-pub(super) async fn spend_registration(connection: &mut PgConnection, id: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query!("UPDATE registrations SET used_at = $2 WHERE id = $1 AND used_at IS NULL AND expires_at > $2", id, now)
-        .execute(connection)
-        .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-pub(super) async fn spend_registrations_of(connection: &mut PgConnection, email: &Email, now: OffsetDateTime) -> Result<(), sqlx::Error> {
-    sqlx::query!("UPDATE registrations SET used_at = $2 WHERE email = $1 AND used_at IS NULL", email.as_str(), now)
-        .execute(connection)
-        .await
-        .map(drop)
-}
-
-/// Forgets registrations that ran out before `before`. Returns how many.
+/// From now on every device of an active account is a stranger again. `false`: there is no such account.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn purge_registrations(connection: &mut PgConnection, before: OffsetDateTime) -> Result<u64, sqlx::Error> {
-    Ok(sqlx::query!("DELETE FROM registrations WHERE expires_at < $1", before).execute(connection).await?.rows_affected())
+pub async fn forget_devices(connection: &mut PgConnection, owner: AccountId, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
+    let done =
+        sqlx::query!("UPDATE users SET devices_known_since = $2 WHERE id = $1 AND status = 'active'", owner.0, now).execute(connection).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Closes an active account: it will be erased at `erase_at`. `false`: it is not active any more.
+///
+/// # Errors
+/// When the database is away.
+pub async fn close(connection: &mut PgConnection, owner: AccountId, erase_at: OffsetDateTime, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "UPDATE users SET status = 'closing', erase_at = $2, authz_version = authz_version + 1, updated_at = $3
+         WHERE id = $1 AND status = 'active'",
+        owner.0,
+        erase_at,
+        now
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Opens a closing account again. `false`: it is not closing.
+///
+/// # Errors
+/// When the database is away.
+pub async fn keep(connection: &mut PgConnection, owner: AccountId, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "UPDATE users SET status = 'active', erase_at = NULL, authz_version = authz_version + 1, updated_at = $2
+         WHERE id = $1 AND status = 'closing'",
+        owner.0,
+        now
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// An account whose time has come; locked until the end of the transaction, and passed over where another node has it.
+///
+/// # Errors
+/// When the database is away.
+pub async fn next_to_erase(connection: &mut PgConnection, now: OffsetDateTime) -> Result<Option<(AccountId, Email)>, sqlx::Error> {
+    let row =
+        sqlx::query!(r#"SELECT id AS "id: AccountId", email FROM users WHERE erase_at <= $1 ORDER BY erase_at LIMIT 1 FOR UPDATE SKIP LOCKED"#, now)
+            .fetch_optional(connection)
+            .await?;
+    Ok(row.and_then(|row| Some((row.id, Email::parse(&row.email).ok()?))))
+}
+
+/// Deletes an account with everything that belongs to it.
+///
+/// # Errors
+/// When the database is away.
+pub async fn erase(connection: &mut PgConnection, id: AccountId, email: &Email) -> Result<(), sqlx::Error> {
+    // letters' proofs that were never about an account: registrations, decoys
+    sqlx::query!("DELETE FROM mailed_proofs WHERE email = $1", email.as_str()).execute(&mut *connection).await?;
+    sqlx::query!("DELETE FROM users WHERE id = $1", id.0).execute(connection).await.map(drop)
 }

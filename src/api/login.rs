@@ -1,23 +1,35 @@
 //! Signing in with a password, and out. Quotas first, then the look-up, then always exactly one argon2 verification, then the
 //! same answer for a wrong password and an unknown address.
+//!
+//! A known device has a quota of its own, so that an attack on an account does not lock its owner out. After a hundred wrong
+//! passwords in a row (NIST SP 800-63B-4 §3.2.2) an unknown device is refused whatever it sends, in the same words; the right
+//! password then makes a letter, whose link makes the device known.
 //! Practices 1.session, 4.brute-force, 13.token, 14.rotation, 14.invalidate-on-sign-out.
-//! Attacks: `tests/suite/attacks/s14_sessions/`, `tests/suite/attacks/s15_broken_authentication/`.
+//! Attacks: `tests/suite/attacks/s14_sessions/`, `tests/suite/attacks/s15_broken_authentication/`, `tests/suite/attacks/s04_rate_limits/`.
 
 use crate::{
-    accounts::{AccountId, Email},
+    accounts::{
+        self, AccountId, Email,
+        proof::{self, Claim, Purpose},
+    },
+    api::mailed,
+    audit::{self, Entry, Event},
     credentials::{
         self,
-        password::{Password, Verdict},
+        password::{Password, StoredHash, Verdict},
+        store::ForSignIn,
     },
     edge::{
-        guard::{Anyone, SignedIn},
-        rate_limit::{Quota, give_back, spend, subject},
+        guard::{Anyone, Caller, SignedIn},
+        known_device::{self, KnownDevice},
+        rate_limit::{Count, Quota, forget, give_back, spend},
         session_cookie::{CSRF, SESSION_ID},
         valid::{Field, Valid},
     },
     error::{ApiError, ErrorCode},
-    platform::crypto::SecretToken,
-    sessions::{self, Started},
+    letters::Letter,
+    platform::crypto::{self, SecretToken},
+    sessions::{self, Device, Started},
     state::State,
 };
 use actix_session::Session;
@@ -27,6 +39,8 @@ use actix_web::{
 };
 use garde::Validate;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -64,66 +78,173 @@ pub struct SignedInAnswer {
 
 /// Sign in
 ///
-/// Sets the session cookie. A session that the browser had before ends.
+/// Sets the session cookie, and one by which this device is known next time. A session that the browser had before ends.
 #[utoipa::path(post, path = "/v1/auth/login", tag = "auth", request_body = Login,
     responses((status = 200, description = "Signed in", body = SignedInAnswer)))]
 pub async fn login(caller: Anyone, state: Data<State>, session: Session, body: Valid<Json<Login>>) -> Result<HttpResponse, ApiError> {
     let Login { email, password } = body.0.into_inner();
     let email = email.take("email")?;
-    let from_address = subject(&state, &[email.as_str(), &caller.client.network().to_string()]);
-    let to_account = subject(&state, &[email.as_str()]);
-    spend(&state, Quota::LoginFromAddress, &from_address).await?;
-    spend(&state, Quota::LoginToAccount, &to_account).await?;
+    let device = known_device::read(&state, caller.caller.device_cookie.as_deref(), &email);
+    let failures = Count::of(&state, Quota::LoginFailures, &[email.as_str()]);
+    let counts = quotas(&state, &email, &caller.caller, device, failures);
+    let failures_in_a_row = spend(&state, &counts).await?.last().copied().unwrap_or(i32::MAX);
 
-    let verified = verify(&state, &email, &password).await;
+    let verified = verify(&state, &email, &password, device, failures_in_a_row).await;
     // only a wrong password counts: neither the owner's own sign-ins nor our own faults may lock the owner out
-    if !matches!(&verified, Err(error) if error.code() == ErrorCode::InvalidCredentials) {
-        give_back(&state, Quota::LoginFromAddress, &from_address).await?;
-        give_back(&state, Quota::LoginToAccount, &to_account).await?;
+    if !matches!(&verified, Ok(Err(_))) {
+        give_back(&state, &counts).await?;
     }
-    let account = verified?;
-    let started = start_session(&state, account, &caller).await?;
-    let csrf_token = bind_cookie(&session, &started)?;
-    Ok(HttpResponse::Ok().json(SignedInAnswer {
-        account_id: AccountId(account),
+    let proven = match verified? {
+        Ok(proven) => proven,
+        Err(refused) => return refuse(&state, &caller.caller, &email, refused).await,
+    };
+    let started = start_session(&state, &email, &proven, &caller, failures).await?;
+    let csrf_token = bind_cookie(&session, started.id)?;
+    let device = proven.device.map_or_else(|| crypto::uuid_v7(state.clock.now()), |device| device.id);
+    let answer = SignedInAnswer {
+        account_id: AccountId(proven.account),
         session_id: started.id,
         csrf_token,
         idle_expires_at: started.idle_expires_at,
         expires_at: started.absolute_expires_at,
-    }))
-}
-
-async fn verify(state: &State, email: &Email, password: &Password) -> Result<Uuid, ApiError> {
-    let found = credentials::store::password_for_sign_in(&mut *state.pool.acquire().await?, email).await?;
-    let (account, stored) = found.unzip();
-    let verdict = state.passwords.verify(password, stored.clone()).await?;
-    let (Some(account), Some(stored), Verdict::Right { upgraded }) = (account, stored, verdict) else {
-        metrics::counter!("portcullis_logins_total", "outcome" => "refused").increment(1);
-        return Err(ApiError::new(ErrorCode::InvalidCredentials));
     };
-    metrics::counter!("portcullis_logins_total", "outcome" => "ok").increment(1);
-    if let Some(upgraded) = upgraded {
-        credentials::store::upgrade_password(&mut *state.pool.acquire().await?, account, &stored, &upgraded).await?;
-    }
-    Ok(account)
+    Ok(HttpResponse::Ok().cookie(known_device::cookie(&state, device, &email)).json(answer))
 }
 
-async fn start_session(state: &State, account: Uuid, caller: &Anyone) -> Result<Started, ApiError> {
-    let now = state.clock.now();
-    let mut transaction = state.pool.begin().await?;
-    if let Some(before) = &caller.principal {
-        sessions::end_own(&mut transaction, before, now).await?;
+/// What is counted before anything is looked at.
+fn quotas(state: &State, email: &Email, caller: &Caller, device: Option<KnownDevice>, failures: Count) -> Vec<Count> {
+    let email = email.as_str();
+    match device {
+        Some(device) => vec![Count::of(state, Quota::LoginFromDevice, &[email, &device.id.to_string()]), failures],
+        None => vec![
+            Count::of(state, Quota::LoginFromAddress, &[email, &caller.client.network().to_string()]),
+            Count::of(state, Quota::LoginToAccount, &[email]),
+            failures,
+        ],
     }
-    let started = sessions::start(&mut transaction, account, now, state.settings.sessions).await?;
+}
+
+/// The right password, where it counts.
+struct Proven {
+    account: Uuid,
+    hash: StoredHash,
+    upgraded: Option<StoredHash>,
+    /// The device, when the account knows it.
+    device: Option<KnownDevice>,
+}
+
+/// Refused; nobody is told why.
+struct Refused {
+    account: Option<Uuid>,
+    /// It was the right password, on an unknown device, after too many wrong ones.
+    needs_link: bool,
+}
+
+/// `Err(Refused)`: a wrong password or what looks like one. The outer error: our own fault.
+async fn verify(
+    state: &State,
+    email: &Email,
+    password: &Password,
+    device: Option<KnownDevice>,
+    failures: i32,
+) -> Result<Result<Proven, Refused>, ApiError> {
+    let found = credentials::store::for_sign_in(&mut *state.pool.acquire().await?, email).await?;
+    let verdict = state.passwords.verify(password, found.as_ref().map(|found| found.hash.clone())).await?;
+    let (Some(ForSignIn { account, hash, devices_known_since }), Verdict::Right { upgraded }) = (found.clone(), verdict) else {
+        return Ok(Err(Refused { account: found.map(|found| found.account), needs_link: false }));
+    };
+    let device = device.filter(|device| device.since >= devices_known_since);
+    // the one that is just counted is not one of them
+    if device.is_none() && failures > state.settings.quotas.login_failures {
+        return Ok(Err(Refused { account: Some(account), needs_link: true }));
+    }
+    Ok(Ok(Proven { account, hash, upgraded, device }))
+}
+
+async fn refuse(state: &State, caller: &Caller, email: &Email, refused: Refused) -> Result<HttpResponse, ApiError> {
+    metrics::counter!("portcullis_logins_total", "outcome" => "refused").increment(1);
+    let entry = Entry::new(Event::SignInRefused, &caller.origin, None, refused.account).refused();
+    audit::record(&mut *state.pool.acquire().await?, &state.keyring, state.clock.now(), entry).await?;
+    if let (true, Some(account)) = (refused.needs_link, refused.account) {
+        let (state, email) = (state.clone(), email.clone());
+        // after the answer, which must take the same time whether the password was right or not
+        actix_web::rt::spawn(async move {
+            if let Err(error) = mail_trust_link(&state, &email, account).await {
+                tracing::warn!(%error, "the letter that an unknown device needs was not sent");
+            }
+        });
+    }
+    Err(ApiError::new(ErrorCode::InvalidCredentials))
+}
+
+async fn mail_trust_link(state: &State, email: &Email, account: Uuid) -> Result<(), ApiError> {
+    mailed::spend_letter(state, email).await?;
+    let claim =
+        Claim { purpose: Purpose::TrustDevice, email, account: Some(AccountId(account)), session: None, lifetime: state.settings.terms.proof };
+    let mut transaction = state.pool.begin().await?;
+    let issued = proof::issue(&mut transaction, &state.keyring, state.clock.now(), claim).await?;
+    mailed::send(&mut transaction, state, email, Letter::TrustDevice(&issued)).await?;
     transaction.commit().await?;
+    mailed::sent(state);
+    Ok(())
+}
+
+async fn start_session(state: &State, email: &Email, proven: &Proven, anyone: &Anyone, failures: Count) -> Result<Started, ApiError> {
+    let now = state.clock.now();
+    let may_notify = proven.device.is_some() || mailed::may_notify(state, email).await?;
+    let mut transaction = state.pool.begin().await?;
+    let is_first = accounts::store::mark_signed_in(&mut transaction, AccountId(proven.account), now).await?;
+    let is_confirmed = credentials::store::confirm_password(&mut transaction, proven.account, &proven.hash, proven.upgraded.as_ref()).await?;
+    // password or account changed while the password was verified
+    let (true, Some(is_first)) = (is_confirmed, is_first) else { return Err(ApiError::new(ErrorCode::InvalidCredentials)) };
+    forget(&mut transaction, failures).await?;
+    if let Some(before) = &anyone.principal {
+        sessions::end_own(&mut transaction, before.account, before.session, now).await?;
+    }
+    let device = device_of(state, &anyone.caller);
+    let started = sessions::start(&mut transaction, proven.account, &device, now, state.settings.sessions).await?;
+    let is_new = proven.device.is_none();
+    let entry = Entry::own(Event::SignedIn, &anyone.caller.origin, proven.account)
+        .detail(json!({ "session": started.id, "method": "password", "new_device": is_new }));
+    audit::record(&mut transaction, &state.keyring, now, entry).await?;
+    if is_new && !is_first && may_notify {
+        tell_of_new_device(&mut transaction, state, email, &started, &device, proven.account).await?;
+    }
+    transaction.commit().await?;
+    metrics::counter!("portcullis_logins_total", "outcome" => "ok").increment(1);
+    mailed::sent(state);
     Ok(started)
 }
 
+async fn tell_of_new_device(
+    connection: &mut PgConnection,
+    state: &State,
+    email: &Email,
+    started: &Started,
+    device: &Device,
+    account: Uuid,
+) -> Result<(), ApiError> {
+    let claim = Claim {
+        purpose: Purpose::DisownSession,
+        email,
+        account: Some(AccountId(account)),
+        session: Some(started.id),
+        lifetime: state.settings.terms.undo,
+    };
+    let issued = proof::issue(connection, &state.keyring, state.clock.now(), claim).await?;
+    Ok(mailed::send(connection, state, email, Letter::NewDevice(&issued, &device.name)).await?)
+}
+
+/// What the device list says of this caller.
+fn device_of(state: &State, caller: &Caller) -> Device {
+    Device { name: caller.origin.device.clone(), address: state.settings.session_address.of(caller.client.0) }
+}
+
 /// A new key for the cookie, whatever key the browser came with (session fixation), and a new CSRF token.
-fn bind_cookie(session: &Session, started: &Started) -> Result<String, ApiError> {
+pub(super) fn bind_cookie(session: &Session, id: Uuid) -> Result<String, ApiError> {
     let token = SecretToken::generate();
     session.clear();
-    session.insert(SESSION_ID, started.id)?;
+    session.insert(SESSION_ID, id)?;
     session.insert(CSRF, token.expose())?;
     session.renew();
     Ok(token.expose().to_owned())
@@ -133,12 +254,12 @@ fn bind_cookie(session: &Session, started: &Started) -> Result<String, ApiError>
 #[derive(Serialize, ToSchema)]
 pub struct CsrfToken {
     /// To be sent as `X-CSRF-Token` on unsafe calls.
-    csrf_token: String,
+    pub(super) csrf_token: String,
 }
 
 /// Read the CSRF token
 ///
-/// For pages that were loaded anew; the token stays the same for the whole session.
+/// For pages that were loaded anew; the token stays the same until the session's id is renewed.
 #[utoipa::path(get, path = "/v1/auth/csrf", tag = "auth", responses((status = 200, description = "The token", body = CsrfToken)))]
 pub async fn csrf(_: SignedIn, session: Session) -> Result<HttpResponse, ApiError> {
     let csrf_token = session.get(CSRF).ok().flatten().ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
@@ -149,8 +270,14 @@ pub async fn csrf(_: SignedIn, session: Session) -> Result<HttpResponse, ApiErro
 ///
 /// The session ends on the server; the cookie is removed and leads nowhere.
 #[utoipa::path(post, path = "/v1/auth/logout", tag = "auth", responses((status = 204, description = "Signed out")))]
-pub async fn logout(SignedIn(principal): SignedIn, state: Data<State>, session: Session) -> Result<HttpResponse, ApiError> {
-    sessions::end_own(&mut *state.pool.acquire().await?, &principal, state.clock.now()).await?;
+pub async fn logout(signed_in: SignedIn, state: Data<State>, session: Session) -> Result<HttpResponse, ApiError> {
+    let SignedIn { principal, caller } = signed_in;
+    let now = state.clock.now();
+    let mut transaction = state.pool.begin().await?;
+    sessions::end_own(&mut transaction, principal.account, principal.session, now).await?;
+    let entry = Entry::own(Event::SignedOut, &caller.origin, principal.account).detail(json!({ "session": principal.session }));
+    audit::record(&mut transaction, &state.keyring, now, entry).await?;
+    transaction.commit().await?;
     session.purge();
     Ok(HttpResponse::NoContent().finish())
 }

@@ -3,7 +3,9 @@
 //! Attacks: `tests/suite/attacks/s03_validation/mass_assignment.rs`.
 
 use crate::{
+    access::{role, store::assignments_of},
     accounts::{Account, AccountId, Name, store},
+    audit::{self, Entry, Event},
     edge::{
         guard::SignedIn,
         valid::{Field, Valid},
@@ -29,6 +31,8 @@ pub struct Me {
     email: String,
     /// What one wants to be called.
     name: String,
+    /// Where one belongs; set by administrators.
+    department: Option<String>,
     /// When the account began.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
@@ -39,14 +43,35 @@ pub struct Me {
 
 fn answer(account: Option<Account>) -> Result<HttpResponse, ApiError> {
     // the account went away between the session's look-up and this one
-    let Account { id, email, name, created_at, updated_at } = account.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
-    Ok(HttpResponse::Ok().json(Me { id, email, name, created_at, updated_at }))
+    let account = account.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
+    let Account { id, email, name, department, created_at, updated_at } = account;
+    Ok(HttpResponse::Ok().json(Me { id, email, name, department, created_at, updated_at }))
 }
 
 /// Read one's own account
 #[utoipa::path(get, path = "/v1/me", tag = "me", responses((status = 200, description = "The account", body = Me)))]
-pub async fn read(SignedIn(principal): SignedIn, state: Data<State>) -> Result<HttpResponse, ApiError> {
-    answer(store::find_own(&mut *state.pool.acquire().await?, AccountId(principal.account)).await?)
+pub async fn read(signed_in: SignedIn, state: Data<State>) -> Result<HttpResponse, ApiError> {
+    answer(store::find_own(&mut *state.pool.acquire().await?, AccountId(signed_in.principal.account)).await?)
+}
+
+/// What one may do beyond one's own account.
+#[derive(Serialize, ToSchema)]
+pub struct MyRoles {
+    /// One's roles.
+    roles: Vec<String>,
+    /// What they allow, together.
+    permissions: Vec<String>,
+}
+
+/// Read one's own roles
+///
+/// And what they allow at this moment.
+#[utoipa::path(get, path = "/v1/me/roles", tag = "me", responses((status = 200, description = "Roles and permissions", body = MyRoles)))]
+pub async fn read_roles(signed_in: SignedIn, state: Data<State>) -> Result<HttpResponse, ApiError> {
+    let (account, now, mut connection) = (signed_in.principal.account, state.clock.now(), state.pool.acquire().await?);
+    let live = assignments_of(&mut connection, account).await?.into_iter().filter(|role| role.expires_at.is_none_or(|end| end > now));
+    let roles = live.map(|assignment| assignment.role).collect();
+    Ok(HttpResponse::Ok().json(MyRoles { roles, permissions: role::permissions_of(&mut connection, account, now).await?.names() }))
 }
 
 /// What may be changed of one's own account.
@@ -61,8 +86,16 @@ pub struct ChangeMe {
 
 /// Change one's own account
 #[utoipa::path(patch, path = "/v1/me", tag = "me", request_body = ChangeMe, responses((status = 200, description = "The account", body = Me)))]
-pub async fn change(SignedIn(principal): SignedIn, state: Data<State>, body: Valid<Json<ChangeMe>>) -> Result<HttpResponse, ApiError> {
-    let name = body.0.into_inner().name.take("name")?;
-    let mut connection = state.pool.acquire().await?;
-    answer(store::rename_own(&mut connection, AccountId(principal.account), &name, state.clock.now()).await?)
+pub async fn change(signed_in: SignedIn, state: Data<State>, body: Valid<Json<ChangeMe>>) -> Result<HttpResponse, ApiError> {
+    let SignedIn { principal, caller } = signed_in;
+    let (name, now) = (body.0.into_inner().name.take("name")?, state.clock.now());
+    let mut transaction = state.pool.begin().await?;
+    let account = store::rename_own(&mut transaction, AccountId(principal.account), &name, now).await?;
+    // nothing was changed for nobody
+    if account.is_none() {
+        return answer(None);
+    }
+    audit::record(&mut transaction, &state.keyring, now, Entry::own(Event::ProfileChanged, &caller.origin, principal.account)).await?;
+    transaction.commit().await?;
+    answer(account)
 }

@@ -2,23 +2,38 @@
 //! not compile for a handler whose first argument is another guard, and the API document is written from it.
 //! Practices 1.route-guard, 10.deny-default, 15.automated.
 
+mod devices;
+mod email;
+mod events;
 mod health;
+mod invitations;
 mod login;
+mod mailed;
 mod me;
 mod pages;
+mod password;
+mod personal_data;
+mod reauthenticate;
+mod recovery;
 mod refusals;
 mod register;
+mod roles;
 mod routes;
+mod users;
 
 use crate::{
-    edge::guard::{Anyone, SignedIn},
-    error::ErrorCode::{InvalidCredentials, InvalidProof, NotFound, RateLimited},
+    access::permission::demand::{AuditRead, InvitationsManage, RolesAssign, RolesManage, RolesRead, UsersManage, UsersRead},
+    edge::guard::{Anyone, May, SignedIn},
+    error::ErrorCode::{
+        AlreadyExists, BuiltInRole, InvalidCredentials, InvalidProof, LastAdministrator, NotFound, RateLimited, RegistrationClosed, TooMany,
+        WrongPassword,
+    },
 };
 use actix_web::web::ServiceConfig;
 use routes::Routes;
 use utoipa::openapi::OpenApi;
 
-/// The closed list of what can be called, by whom, and how it may be refused beyond what the guard and the body say.
+/// The closed list of what can be called, by whom, and how it may be refused beyond what the guard, the body and the parameters say.
 fn table() -> Routes {
     let mut routes = Routes::new();
     routes
@@ -27,18 +42,60 @@ fn table() -> Routes {
         .route(health::__path_readyz, health::readyz, &[])
         .route(pages::__path_openapi, pages::openapi, &[])
         .route(pages::__path_docs, pages::docs, &[])
-        .route(pages::__path_docs_file, pages::docs_file, &[NotFound])
-        .route(pages::__path_register, pages::register, &[])
-        .route(pages::__path_asset, pages::asset, &[NotFound])
-        .route(register::__path_begin, register::begin, &[RateLimited])
-        .route(register::__path_complete, register::complete, &[InvalidProof])
-        .route(login::__path_login, login::login, &[InvalidCredentials, RateLimited]);
+        .route(pages::__path_docs_file, pages::docs_file, &[])
+        .route(pages::__path_link, pages::link, &[])
+        .route(pages::__path_asset, pages::asset, &[])
+        .route(register::__path_begin, register::begin, &[RateLimited, RegistrationClosed])
+        .route(register::__path_complete, register::complete, &[InvalidProof, RegistrationClosed])
+        .route(login::__path_login, login::login, &[InvalidCredentials, RateLimited])
+        .route(recovery::__path_forgot, recovery::forgot, &[RateLimited])
+        .route(recovery::__path_reset, recovery::reset, &[InvalidProof])
+        .route(recovery::__path_disown, recovery::disown, &[InvalidProof])
+        .route(recovery::__path_trust, recovery::trust, &[InvalidProof])
+        .route(email::__path_confirm_email, email::confirm_email, &[InvalidProof])
+        .route(email::__path_undo_email_change, email::undo_email_change, &[InvalidProof])
+        .route(personal_data::__path_keep, personal_data::keep, &[InvalidProof]);
     routes
         .open_to::<SignedIn>()
         .route(login::__path_csrf, login::csrf, &[])
         .route(login::__path_logout, login::logout, &[])
+        .route(devices::__path_logout_all, devices::logout_all, &[])
         .route(me::__path_read, me::read, &[])
-        .route(me::__path_change, me::change, &[]);
+        .route(me::__path_change, me::change, &[])
+        .route(me::__path_read_roles, me::read_roles, &[])
+        .route(password::__path_change_password, password::change_password, &[WrongPassword])
+        .route(email::__path_change_email, email::change_email, &[WrongPassword])
+        .route(devices::__path_list_sessions, devices::list_sessions, &[])
+        .route(devices::__path_revoke_other_sessions, devices::revoke_other_sessions, &[])
+        .route(devices::__path_revoke_session, devices::revoke_session, &[])
+        .route(events::__path_list_own_events, events::list_own_events, &[])
+        .route(personal_data::__path_request_export, personal_data::request_export, &[])
+        .route(personal_data::__path_read_export, personal_data::read_export, &[NotFound])
+        .route(personal_data::__path_fetch_export, personal_data::fetch_export, &[])
+        .route(personal_data::__path_close, personal_data::close, &[WrongPassword, LastAdministrator]);
+    routes.open_to::<May<UsersRead>>().route(users::__path_list, users::list, &[]).route(users::__path_read, users::read, &[]).route(
+        users::__path_read_roles,
+        users::read_roles,
+        &[],
+    );
+    routes
+        .open_to::<May<UsersManage>>()
+        .route(users::__path_set_disabled, users::set_disabled, &[LastAdministrator])
+        .route(users::__path_set_department, users::set_department, &[])
+        .route(users::__path_end_sessions, users::end_sessions, &[]);
+    routes.open_to::<May<RolesAssign>>().route(users::__path_set_roles, users::set_roles, &[LastAdministrator]);
+    routes.open_to::<May<RolesRead>>().route(roles::__path_list, roles::list, &[]).route(roles::__path_permissions, roles::permissions, &[]);
+    routes
+        .open_to::<May<RolesManage>>()
+        .route(roles::__path_create, roles::create, &[AlreadyExists, TooMany])
+        .route(roles::__path_change, roles::change, &[BuiltInRole])
+        .route(roles::__path_delete, roles::delete, &[BuiltInRole]);
+    routes
+        .open_to::<May<InvitationsManage>>()
+        .route(invitations::__path_create, invitations::create, &[])
+        .route(invitations::__path_list, invitations::list, &[])
+        .route(invitations::__path_revoke, invitations::revoke, &[]);
+    routes.open_to::<May<AuditRead>>().route(events::__path_list, events::list, &[]);
     routes
 }
 

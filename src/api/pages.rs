@@ -15,21 +15,22 @@ use actix_web::{
 use std::sync::Arc;
 use utoipa_swagger_ui::{Config, SwaggerFile};
 
-fn serve(file: File) -> HttpResponse {
-    HttpResponse::Ok().content_type(file.media_type).insert_header((CONTENT_SECURITY_POLICY, pages::CSP)).body(file.text)
-}
-
-/// The page behind the link in a registration letter
-#[utoipa::path(get, path = "/go/register", tag = "pages", responses((status = 200, description = "A page", content_type = "text/html", body = String)))]
-pub async fn register(_: Anyone) -> HttpResponse {
-    serve(pages::REGISTER)
+/// The page behind a link in a letter
+///
+/// It takes the token out of the link and posts it on the person's click: a scanner that opens links spends nothing.
+#[utoipa::path(get, path = "/go/{page}", tag = "pages", params(("page" = String, Path, description = "Which link")),
+    responses((status = 200, description = "A page", content_type = "text/html", body = String)))]
+pub async fn link(_: Anyone, page: Path<String>) -> Result<HttpResponse, ApiError> {
+    let html = pages::link_page(&page).ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
+    Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").insert_header((CONTENT_SECURITY_POLICY, pages::CSP)).body(html))
 }
 
 /// A script or style of a page
 #[utoipa::path(get, path = "/go/assets/{name}", tag = "pages", params(("name" = String, Path, description = "File name")),
     responses((status = 200, description = "A script or style", content_type = "text/plain", body = String)))]
 pub async fn asset(_: Anyone, name: Path<String>) -> Result<HttpResponse, ApiError> {
-    pages::asset(&name).map(serve).ok_or_else(|| ApiError::new(ErrorCode::NotFound))
+    let File { media_type, text } = pages::asset(&name).ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
+    Ok(HttpResponse::Ok().content_type(media_type).insert_header((CONTENT_SECURITY_POLICY, pages::CSP)).body(text))
 }
 
 /// This document

@@ -1,17 +1,18 @@
 //! How the rooms' errors are told to callers: here, once.
 
 use crate::{
-    accounts::registration::RegistrationError,
+    access::role::AccessError,
+    accounts::proof::ProofError,
     credentials::password::NewPasswordError,
     error::{ApiError, ErrorCode},
-    platform::{crypto::Unsealable, outbox::OutboxError},
+    platform::{crypto::Unsealable, db::StoreError},
 };
 
-impl From<RegistrationError> for ApiError {
-    fn from(error: RegistrationError) -> Self {
+impl From<ProofError> for ApiError {
+    fn from(error: ProofError) -> Self {
         match error {
-            RegistrationError::InvalidProof => Self::new(ErrorCode::InvalidProof),
-            RegistrationError::Database(error) => error.into(),
+            ProofError::Invalid => Self::new(ErrorCode::InvalidProof),
+            ProofError::Database(error) => error.into(),
         }
     }
 }
@@ -26,10 +27,10 @@ impl From<NewPasswordError> for ApiError {
     }
 }
 
-impl From<OutboxError> for ApiError {
-    fn from(error: OutboxError) -> Self {
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
         match error {
-            OutboxError::Database(error) => error.into(),
+            StoreError::Database(error) => error.into(),
             other => Self::internal(other),
         }
     }
@@ -38,6 +39,22 @@ impl From<OutboxError> for ApiError {
 impl From<Unsealable> for ApiError {
     fn from(error: Unsealable) -> Self {
         Self::internal(error)
+    }
+}
+
+impl From<AccessError> for ApiError {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::BeyondOwn => Self::new(ErrorCode::Forbidden),
+            AccessError::NotFound => Self::new(ErrorCode::NotFound),
+            // a name that passed its rules or came from our table
+            AccessError::UnknownRole(_) => Self::invalid_field("roles", "names a role that does not exist"),
+            AccessError::Exists => Self::new(ErrorCode::AlreadyExists),
+            AccessError::BuiltIn => Self::new(ErrorCode::BuiltInRole),
+            AccessError::LastAdministrator => Self::new(ErrorCode::LastAdministrator),
+            AccessError::TooMany => Self::new(ErrorCode::TooMany),
+            AccessError::Database(error) => error.into(),
+        }
     }
 }
 

@@ -1,23 +1,25 @@
 //! An account begins when its mailbox is proven: `begin` answers everyone alike and sends a letter, `complete` takes the letter's
 //! link or code together with the first password. No password exists before the address is proven, so nobody can prepare an
-//! account for somebody else's address.
+//! account for somebody else's address. An invitation is such a letter that somebody else asked for.
 //! Practices 2.password-policy, 3.schema, 4.sensitive-routes.
 //! Attacks: `tests/suite/attacks/s15_broken_authentication/`.
 
 use crate::{
+    access::role::{self, AccessError, Actor, Assignment},
     accounts::{
-        self, Account, AccountId, Email, Name,
-        registration::{self, Proof},
+        self, Account, AccountId, Email, Name, invitation,
+        proof::{self, Claim, Proven, Purpose},
     },
+    api::mailed::{self, LetterSent},
+    audit::{self, Entry, Event},
     credentials::{self, password::Password},
     edge::{
         guard::Anyone,
-        rate_limit::{Quota, spend, subject},
         valid::{Field, Valid},
     },
-    error::{ApiError, ErrorCode, FieldError},
-    letters,
-    platform::{crypto, db, outbox},
+    error::{ApiError, ErrorCode},
+    letters::Letter,
+    platform::db,
     state::State,
 };
 use actix_web::{
@@ -26,6 +28,8 @@ use actix_web::{
 };
 use garde::Validate;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -39,39 +43,33 @@ pub struct BeginRegistration {
     email: Field<Email>,
 }
 
-/// A registration that waits for proof of the mailbox. The same for every address.
-#[derive(Serialize, ToSchema)]
-pub struct RegistrationBegun {
-    /// Names the registration when the code is typed.
-    registration_id: Uuid,
-    /// Seconds until link and code run out.
-    #[schema(example = 900)]
-    expires_in: i64,
-}
-
 /// Begin a registration
 ///
-/// Sends a letter with a link and a code. The answer is the same whether the address has an account or not.
+/// Sends a letter with a link and a code. The answer is the same whether the address has an account or not. Calling again sends
+/// another letter, after a while.
 #[utoipa::path(post, path = "/v1/auth/register", tag = "auth", request_body = BeginRegistration,
-    responses((status = 202, description = "A letter is on its way", body = RegistrationBegun)))]
+    responses((status = 202, description = "A letter is on its way", body = LetterSent)))]
 pub async fn begin(_: Anyone, state: Data<State>, body: Valid<Json<BeginRegistration>>) -> Result<HttpResponse, ApiError> {
+    if !state.settings.open_registration {
+        return Err(ApiError::new(ErrorCode::RegistrationClosed));
+    }
     let email = body.0.into_inner().email.take("email")?;
-    spend(&state, Quota::Letters, &subject(&state, &[email.as_str()])).await?;
+    mailed::spend_letter(&state, &email).await?;
 
-    let (now, lifetime, public_url) = (state.clock.now(), state.settings.registration, &state.settings.public_url);
+    let lifetime = state.settings.terms.proof;
     let mut transaction = state.pool.begin().await?;
     let is_known = accounts::store::is_known(&mut transaction, &email).await?;
     // for a known address too: the work is the same, and its token is never sent
-    let issued = registration::issue(&mut transaction, &state.keyring, now, lifetime, &email).await?;
-    let letter =
-        if is_known { letters::already_registered(&email, public_url) } else { letters::registration(&email, public_url, &issued, lifetime) };
-    outbox::enqueue(&mut transaction, &state.keyring, now, &letter).await?;
+    let claim = Claim { purpose: Purpose::Registration, email: &email, account: None, session: None, lifetime };
+    let issued = proof::issue(&mut transaction, &state.keyring, state.clock.now(), claim).await?;
+    let letter = if is_known { Letter::AlreadyRegistered } else { Letter::Registration(&issued) };
+    mailed::send(&mut transaction, &state, &email, letter).await?;
     transaction.commit().await?;
-    state.letter_waits.notify_one();
-    Ok(HttpResponse::Accepted().json(RegistrationBegun { registration_id: issued.id, expires_in: lifetime.whole_seconds() }))
+    mailed::sent(&state);
+    Ok(LetterSent::answer(issued.id, lifetime))
 }
 
-/// Completes a registration. Give `token`, or `registration_id` and `code`.
+/// Completes a registration. Give `token`, or `proof_id` and `code`.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CompleteRegistration {
@@ -80,7 +78,7 @@ pub struct CompleteRegistration {
     token: Option<String>,
     /// From the answer to `register`.
     #[garde(skip)]
-    registration_id: Option<Uuid>,
+    proof_id: Option<Uuid>,
     /// The letter's eight digits.
     #[garde(length(bytes, max = 8))]
     #[schema(example = "01234567")]
@@ -95,16 +93,6 @@ pub struct CompleteRegistration {
     password: Password,
 }
 
-impl CompleteRegistration {
-    fn proof(&mut self) -> Result<Proof, ApiError> {
-        match (self.token.take(), self.registration_id, self.code.take()) {
-            (Some(token), None, None) => Ok(Proof::Link(token)),
-            (None, Some(registration), Some(code)) => Ok(Proof::Code { registration, code }),
-            _ => Err(ApiError::invalid(vec![FieldError { field: "token".into(), reason: "or registration_id and code must be given".into() }])),
-        }
-    }
-}
-
 /// The new account.
 #[derive(Serialize, ToSchema)]
 pub struct AccountCreated {
@@ -114,30 +102,55 @@ pub struct AccountCreated {
 
 /// Complete a registration
 ///
-/// Spends the link or code and creates the account. Nobody is signed in by this.
+/// Spends the link or code of a registration, or the link of an invitation, and creates the account. Nobody is signed in by this.
 #[utoipa::path(post, path = "/v1/auth/register/complete", tag = "auth", request_body = CompleteRegistration,
     responses((status = 201, description = "The account exists", body = AccountCreated)))]
-pub async fn complete(_: Anyone, state: Data<State>, body: Valid<Json<CompleteRegistration>>) -> Result<HttpResponse, ApiError> {
-    let mut body = body.0.into_inner();
-    let (proof, name) = (body.proof()?, body.name.take("name")?);
-    let proven = registration::check(&mut *state.pool.acquire().await?, &state.keyring, state.clock.now(), &proof).await?;
+pub async fn complete(anyone: Anyone, state: Data<State>, body: Valid<Json<CompleteRegistration>>) -> Result<HttpResponse, ApiError> {
+    let CompleteRegistration { token, proof_id, code, name, password } = body.0.into_inner();
+    let (proof, name) = (mailed::proof(token, proof_id, code)?, name.take("name")?);
+    let purposes = [Purpose::Registration, Purpose::Invitation];
+    let proven = proof::check(&mut *state.pool.acquire().await?, &state.keyring, state.clock.now(), &purposes, &proof).await?;
+    if proven.purpose == Purpose::Registration && !state.settings.open_registration {
+        return Err(ApiError::new(ErrorCode::RegistrationClosed));
+    }
 
     // no connection is held while the password is hashed, and a refused password leaves the proof unspent
     let context = vec![proven.email.as_str().to_owned(), name.as_str().to_owned()];
-    let hash = state.passwords.create(&body.password, context).await?;
+    let hash = state.passwords.create(&password, context).await?;
 
     let now = state.clock.now();
-    let (id, email) = (AccountId(crypto::uuid_v7(now)), proven.email.as_str().to_owned());
-    let account = Account { id, email, name: name.as_str().to_owned(), created_at: now, updated_at: now };
+    let account = Account::new(&proven.email, &name, now);
     let mut transaction = state.pool.begin().await?;
-    registration::spend(&mut transaction, now, &proven).await?;
+    proof::spend(&mut transaction, now, &proven).await?;
     accounts::store::insert(&mut transaction, &account).await.map_err(taken_meanwhile)?;
-    credentials::store::insert_password(&mut transaction, id.0, &hash, now).await?;
+    credentials::store::set_password(&mut transaction, account.id.0, &hash, now).await?;
+    accounts::proof::store::end_registrations(&mut transaction, &proven.email, now).await?;
+    let created = Entry::own(Event::AccountCreated, &anyone.caller.origin, account.id.0).email(proven.email.as_str());
+    audit::record(&mut transaction, &state.keyring, now, created).await?;
+    if proven.purpose == Purpose::Invitation {
+        accept(&mut transaction, &state, &anyone, &proven, account.id).await?;
+    }
     transaction.commit().await?;
-    Ok(HttpResponse::Created().json(AccountCreated { account_id: id }))
+    Ok(HttpResponse::Created().json(AccountCreated { account_id: account.id }))
+}
+
+/// The invitation's roles and department, if whoever invited may still give them.
+async fn accept(transaction: &mut PgConnection, state: &State, anyone: &Anyone, proven: &Proven, account: AccountId) -> Result<(), ApiError> {
+    let now = state.clock.now();
+    let invited = invitation::accept(transaction, proven.id, account).await?.ok_or_else(|| ApiError::new(ErrorCode::InvalidProof))?;
+    let roles: Vec<_> = invited.roles.iter().map(|role| Assignment { role: role.clone(), expires_at: None }).collect();
+    let given = role::assign(transaction, Actor::Person(invited.invited_by), account.0, &roles, now).await;
+    given.map_err(|error| match error {
+        // whoever invited has lost the right meanwhile: the invitation is worth nothing any more
+        AccessError::BeyondOwn => ApiError::new(ErrorCode::InvalidProof),
+        other => other.into(),
+    })?;
+    let detail = json!({ "invitation": proven.id, "invited_by": invited.invited_by, "roles": invited.roles });
+    let entry = Entry::own(Event::InvitationAccepted, &anyone.caller.origin, account.0).detail(detail);
+    Ok(audit::record(transaction, &state.keyring, now, entry).await?)
 }
 
 /// Another registration of the address came first, or it always had an account: told like any other dead proof.
-fn taken_meanwhile(error: sqlx::Error) -> ApiError {
+pub(super) fn taken_meanwhile(error: sqlx::Error) -> ApiError {
     if db::violates(&error, "users_email_unique") { ApiError::new(ErrorCode::InvalidProof) } else { error.into() }
 }

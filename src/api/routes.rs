@@ -2,12 +2,17 @@
 //! scheme and the refusals that every such route can give, so that the document cannot promise what the types do not keep.
 
 use crate::{
-    edge::{csrf::CSRF_TOKEN, guard::Guard, session_cookie::COOKIE},
+    edge::{
+        csrf::CSRF_TOKEN,
+        guard::{Guard, admit},
+        session_cookie::COOKIE,
+    },
     error::{ApiError, ErrorCode, ErrorEnvelope, FieldError},
 };
 use actix_web::{
     FromRequest, Handler, Responder, ResponseError, Route, guard,
     http::{Method, header},
+    middleware::from_fn,
     web::{self, ServiceConfig},
 };
 use std::{
@@ -70,7 +75,7 @@ impl<G: Guard> Group<'_, G> {
             } else {
                 web::method(actix.clone())
             };
-            self.routes.resources.entry(path.clone()).or_default().push((actix, route.to(handler.clone())));
+            self.routes.resources.entry(path.clone()).or_default().push((actix, route.to(handler.clone()).wrap(from_fn(admit::<G, _>))));
             self.routes.operations.push((path.clone(), method, operation.clone()));
         }
         P::schemas(&mut self.routes.schemas);
@@ -154,6 +159,13 @@ fn document_guard<G: Guard>(operation: &mut Operation, method: &Method, own: &[E
     };
     may(own);
     may(&[Timeout, RateLimited, Internal, Unavailable]);
+    let parameters_in = |place| operation.parameters.iter().flatten().any(|one| matches!(one, RefOr::T(one) if one.parameter_in == place));
+    if parameters_in(ParameterIn::Path) {
+        may(&[NotFound]);
+    }
+    if parameters_in(ParameterIn::Query) {
+        may(&[Invalid]);
+    }
     if operation.request_body.is_some() {
         may(&[Malformed, TooLarge, UnsupportedMediaType, Invalid]);
     }
@@ -174,6 +186,11 @@ fn document_guard<G: Guard>(operation: &mut Operation, method: &Method, own: &[E
         }
     } else {
         operation.security = Some(vec![SecurityRequirement::default()]);
+    }
+    if let Some(permission) = G::PERMISSION {
+        may(&[Forbidden]);
+        let about = operation.description.take().map_or_else(String::new, |about| format!("{about}\n\n"));
+        operation.description = Some(format!("{about}Needs the permission `{permission}`."));
     }
     for (status, codes) in refusals {
         operation.responses.responses.insert(status.to_string(), RefOr::T(refusal(status, &codes)));

@@ -1,15 +1,30 @@
 //! Who may call, as handler arguments. A handler's first argument is its guard: the route table does not compile otherwise,
-//! and the API document says what the type says (practice 1.route-guard).
-//! Attacks: `tests/suite/contract/`.
+//! and the API document says what the type says (practices 1.route-guard, 1.rbac).
+//! Attacks: `tests/suite/contract/`, `tests/suite/attacks/s01_authorization/`.
 
 use crate::{
-    access::Principal,
-    edge::client_ip::ClientIp,
+    access::{
+        Principal,
+        permission::{Demand, Permission},
+        role,
+    },
+    audit::Origin,
+    edge::{client_ip::ClientIp, known_device, request_log::RequestId},
     error::{ApiError, ErrorCode},
+    sessions::device,
+    state::State,
 };
-use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest,
+    body::MessageBody,
+    dev::{Payload, ServiceRequest, ServiceResponse},
+    http::header,
+    middleware::Next,
+    web::Data,
+};
 use std::{
-    future::{Ready, ready},
+    future::{Future, Ready, ready},
+    marker::PhantomData,
     net::{IpAddr, Ipv6Addr},
 };
 
@@ -17,18 +32,62 @@ use std::{
 pub trait Guard: FromRequest<Error = ApiError> + 'static {
     /// The security scheme in the document; `None`: open to everybody.
     const SCHEME: Option<&'static str>;
+    /// The permission that the caller must hold.
+    const PERMISSION: Option<Permission> = None;
+
+    /// Decides before anything of the request is read, so that whoever may not call learns nothing from how a body is refused,
+    /// and costs nothing. [`admit`] calls it for every route.
+    fn admit(request: &HttpRequest) -> impl Future<Output = Result<(), ApiError>> {
+        let _ = request;
+        ready(Ok(()))
+    }
+}
+
+/// The layer that every route has around its handler.
+///
+/// # Errors
+/// The guard's refusal.
+pub async fn admit<G: Guard, B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, actix_web::Error> {
+    G::admit(request.request()).await?;
+    next.call(request).await
+}
+
+/// Where a call comes from, whoever makes it.
+#[derive(Clone)]
+pub struct Caller {
+    /// The client's address.
+    pub client: ClientIp,
+    /// The same and more, for the audit log.
+    pub origin: Origin,
+    /// The known-device cookie as it was sent.
+    pub device_cookie: Option<String>,
 }
 
 /// Open to everybody.
 pub struct Anyone {
-    /// Who asks, as far as that is known.
-    pub client: ClientIp,
+    /// Where the call comes from.
+    pub caller: Caller,
     /// Who is signed in, if somebody is.
     pub principal: Option<Principal>,
 }
 
 /// A person with a live session.
-pub struct SignedIn(pub Principal);
+pub struct SignedIn {
+    /// Who.
+    pub principal: Principal,
+    /// Where the call comes from.
+    pub caller: Caller,
+}
+
+/// A signed-in person who holds the permission `P` at this moment: it is read anew for each call, so that a role taken away is
+/// gone with the next request.
+pub struct May<P> {
+    /// Who.
+    pub principal: Principal,
+    /// Where the call comes from.
+    pub caller: Caller,
+    demand: PhantomData<P>,
+}
 
 impl Guard for Anyone {
     const SCHEME: Option<&'static str> = None;
@@ -36,6 +95,47 @@ impl Guard for Anyone {
 
 impl Guard for SignedIn {
     const SCHEME: Option<&'static str> = Some("session");
+
+    async fn admit(request: &HttpRequest) -> Result<(), ApiError> {
+        Self::of(request).map(drop)
+    }
+}
+
+/// Left by [`May`]'s admission, and looked for by its extractor: a handler that was reached without it refuses.
+struct Admitted<P>(PhantomData<P>);
+
+impl<P: Demand> Guard for May<P> {
+    const SCHEME: Option<&'static str> = Some("session");
+    const PERMISSION: Option<Permission> = Some(P::PERMISSION);
+
+    async fn admit(request: &HttpRequest) -> Result<(), ApiError> {
+        let SignedIn { principal, .. } = SignedIn::of(request)?;
+        let state = request.app_data::<Data<State>>().ok_or_else(|| ApiError::new(ErrorCode::Internal))?;
+        let held = role::permissions_of(&mut *state.pool.acquire().await?, principal.account, state.clock.now()).await?;
+        if !held.holds(P::PERMISSION) {
+            return Err(ApiError::new(ErrorCode::Forbidden));
+        }
+        request.extensions_mut().insert(Admitted::<P>(PhantomData));
+        Ok(())
+    }
+}
+
+impl SignedIn {
+    fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+        let principal = request.extensions().get::<Principal>().copied();
+        let principal = principal.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
+        Ok(Self { principal, caller: Caller::of(request) })
+    }
+}
+
+impl Caller {
+    fn of(request: &HttpRequest) -> Self {
+        let extensions = request.extensions();
+        let client = extensions.get().copied().unwrap_or(ClientIp(IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
+        let user_agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let origin = Origin { request: extensions.get().map(|RequestId(id)| *id), address: Some(client.0), device: device::coarse_name(user_agent) };
+        Self { client, origin, device_cookie: request.cookie(known_device::COOKIE).map(|cookie| cookie.value().to_owned()) }
+    }
 }
 
 impl FromRequest for Anyone {
@@ -43,9 +143,7 @@ impl FromRequest for Anyone {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let unknown = ClientIp(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
-        let extensions = request.extensions();
-        ready(Ok(Self { client: extensions.get().copied().unwrap_or(unknown), principal: extensions.get().copied() }))
+        ready(Ok(Self { caller: Caller::of(request), principal: request.extensions().get().copied() }))
     }
 }
 
@@ -54,7 +152,17 @@ impl FromRequest for SignedIn {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let principal = request.extensions().get::<Principal>().copied();
-        ready(principal.map(Self).ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated)))
+        ready(Self::of(request))
+    }
+}
+
+impl<P: Demand> FromRequest for May<P> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let is_admitted = request.extensions().contains::<Admitted<P>>();
+        let signed_in = if is_admitted { SignedIn::of(request) } else { Err(ApiError::new(ErrorCode::Forbidden)) };
+        ready(signed_in.map(|SignedIn { principal, caller }| Self { principal, caller, demand: PhantomData }))
     }
 }

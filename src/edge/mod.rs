@@ -7,6 +7,8 @@ pub mod csrf;
 mod deadline;
 mod envelope;
 pub mod guard;
+pub mod known_device;
+pub mod page;
 pub mod rate_limit;
 mod request_log;
 mod security_headers;

@@ -21,9 +21,14 @@ use actix_web::{
 };
 use std::time::Instant;
 use tracing::Instrument;
+use uuid::Uuid;
 
 /// Names the request in the answer and in the log. Always ours: a caller's own id could forge log lines.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id, for what else is written about the request.
+#[derive(Clone, Copy)]
+pub(super) struct RequestId(pub Uuid);
 
 /// Methods that are told apart.
 const METHODS: [Method; 7] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
@@ -40,6 +45,7 @@ pub(super) async fn request_log<B: MessageBody + 'static>(
     let id = crypto::uuid_v7(state.clock.now());
     let client = client_ip(&request, &state.settings.trusted_proxies);
     request.extensions_mut().insert(client);
+    request.extensions_mut().insert(RequestId(id));
     let method = request.method().clone();
     let path: String = request.path().chars().take(LONGEST_PATH).collect();
 

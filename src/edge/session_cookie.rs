@@ -78,7 +78,7 @@ impl PostgresStore {
         let mut entries: Entries = serde_json::from_slice(&plain)?;
         entries.insert(PRINCIPAL.into(), serde_json::to_string(&live.principal)?);
         if now - live.last_seen_at >= sessions::SEEN_GRANULARITY {
-            store::mark_seen(&self.0.pool, live.principal.session, now, now + self.0.settings.sessions.idle).await?;
+            self.0.seen.mark(live.principal.session, now);
         }
         Ok(Some(entries))
     }

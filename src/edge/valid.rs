@@ -1,6 +1,6 @@
-//! Bodies that a handler may trust: the right media type, size and shape (serde, unknown and duplicate fields refused), then
+//! Bodies and queries that a handler may trust: the right media type, size and shape (serde, unknown and duplicate fields refused), then
 //! each field's own rules (garde). A refusal names fields and reasons and never repeats what was sent.
-//! Practices 3.body, 3.schema, 3.descriptive-errors, 3.nosql-operator, 4.dos.
+//! Practices 3.body, 3.query, 3.schema, 3.descriptive-errors, 3.nosql-operator, 4.dos.
 //! Attacks: `tests/suite/attacks/s03_validation/`.
 
 use crate::{
@@ -10,16 +10,33 @@ use crate::{
 use actix_web::{
     FromRequest, HttpRequest,
     dev::Payload,
+    error::QueryPayloadError,
     http::header::{self, HeaderMap},
-    web::{Data, Json},
+    web::{Data, Json, Query},
 };
 use futures_util::{StreamExt, future::LocalBoxFuture};
 use garde::{Path, Report, Validate};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
-use std::str::FromStr;
+use std::{
+    future::{Ready, ready},
+    str::FromStr,
+};
 
-/// A validated `E`: so far [`Json`].
+/// A validated `E`: [`Json`] or [`Query`].
 pub struct Valid<E>(pub E);
+
+impl<T: DeserializeOwned + Validate<Context = ()>> FromRequest for Valid<Query<T>> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let value = Query::<T>::from_query(request.query_string()).map_err(|error| {
+            let QueryPayloadError::Deserialize(inner) = error else { return ApiError::new(ErrorCode::Malformed) };
+            ApiError::invalid(vec![explain(".".into(), &inner.to_string(), "query")])
+        });
+        ready(value.and_then(|value| value.validate().map(|()| Self(value)).map_err(|report| refuse_fields(&report))))
+    }
+}
 
 impl<T: DeserializeOwned + Validate<Context = ()> + 'static> FromRequest for Valid<Json<T>> {
     type Error = ApiError;
@@ -65,14 +82,14 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
-        if inner.is_data() { ApiError::invalid(vec![explain(path, &inner.to_string())]) } else { ApiError::new(ErrorCode::Malformed) }
+        if inner.is_data() { ApiError::invalid(vec![explain(path, &inner.to_string(), "body")]) } else { ApiError::new(ErrorCode::Malformed) }
     })?;
     deserializer.end().map_err(|_| ApiError::new(ErrorCode::Malformed))?;
     Ok(value)
 }
 
 /// serde's message, reduced to what it says about our types: names of known fields and expected kinds. The rest may be input.
-fn explain(path: String, message: &str) -> FieldError {
+fn explain(path: String, message: &str, whole: &str) -> FieldError {
     let named = |start: &str| message.strip_prefix(start).and_then(|rest| rest.split('`').next()).map(str::to_owned);
     let expected = message.rsplit_once("expected ").map(|(_, rest)| rest.split(" at line ").next().unwrap_or_default().replace('`', ""));
     let within = |field: String| if path == "." { field } else { format!("{path}.{field}") };
@@ -84,12 +101,12 @@ fn explain(path: String, message: &str) -> FieldError {
     }
     match expected {
         Some(expected) if message.starts_with("unknown field") => {
-            FieldError { field: "body".into(), reason: format!("has an unknown field; known: {}", expected.trim_start_matches("one of ")).into() }
+            FieldError { field: whole.into(), reason: format!("has an unknown field; known: {}", expected.trim_start_matches("one of ")).into() }
         }
         Some(expected) if message.starts_with("invalid type") => {
-            FieldError { field: if path == "." { "body".into() } else { path }, reason: format!("must be {expected}").into() }
+            FieldError { field: if path == "." { whole.into() } else { path }, reason: format!("must be {expected}").into() }
         }
-        _ => FieldError { field: if path == "." { "body".into() } else { path }, reason: "is not valid".into() },
+        _ => FieldError { field: if path == "." { whole.into() } else { path }, reason: "is not valid".into() },
     }
 }
 

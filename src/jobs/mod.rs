@@ -1,28 +1,46 @@
-//! What runs by the clock: letters go out, and what has expired is forgotten. A round that fails is logged, counted and tried
-//! again; nothing here holds a request up.
+//! What runs by the clock. Jobs that a node must not do while another one does hold an advisory lock; letters are shared out row
+//! by row instead, so that nodes send in parallel. A round that fails is logged, counted and tried again; nothing here holds a
+//! request up.
+
+mod erasure;
+mod export;
+mod purge;
 
 use crate::{
-    accounts,
-    edge::rate_limit::{self, address::AddressQuota},
-    platform::{mail::Mailer, outbox},
-    sessions,
+    edge::rate_limit::address::AddressQuota,
+    platform::{
+        db::{self, StoreError},
+        mail::Mailer,
+        outbox,
+    },
     state::State,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
-use std::{fmt, future::Future, sync::Arc, time::Duration};
-use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+    time::MissedTickBehavior,
+};
 
 /// A letter of another node, or one whose time has come, waits at most this long.
 const LETTER_ROUND: Duration = Duration::from_secs(1);
-/// How often expired rows and buckets are looked for.
+/// How often marks of use are written.
+const SEEN_ROUND: Duration = Duration::from_secs(5);
+/// How often exports of other nodes are looked for.
+const EXPORT_ROUND: Duration = Duration::from_secs(5);
+/// How often accounts to erase, expired rows and buckets are looked for.
 const PURGE_ROUND: Duration = Duration::from_secs(60);
-/// How often the metrics recorder tidies its histograms.
+/// How often the metrics recorder tidies its histograms and gauges are set.
 const METRICS_ROUND: Duration = Duration::from_secs(5);
-/// Ended sessions and registrations are kept this long, so that "what happened yesterday" has an answer.
-const KEPT: time::Duration = time::Duration::days(7);
 
 /// The running jobs.
 pub struct Jobs {
+    state: State,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -33,34 +51,36 @@ impl Jobs {
     pub fn start(state: &State, mailer: Mailer, address_quota: AddressQuota, recorder: PrometheusHandle) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mailer = Arc::new(mailer);
-        let letters = {
-            let state = state.clone();
-            every("letters", LETTER_ROUND, stopped.clone(), Some(Arc::clone(&state.letter_waits.clone())), move || {
-                let (state, mailer) = (state.clone(), Arc::clone(&mailer));
+        let schedule = |name, period, wake: Option<&Arc<Notify>>| Schedule { name, period, wake: wake.cloned(), stopped: stopped.clone() };
+        let tasks = vec![
+            schedule("letters", LETTER_ROUND, Some(&state.letter_waits)).run(state, move |state| {
+                let mailer = Arc::clone(&mailer);
                 async move {
-                    while outbox::deliver_due(&state.pool, &state.keyring, &mailer, &state.clock).await? > 0 {}
-                    Ok::<_, sqlx::Error>(())
+                    while outbox::deliver_due(&state.pool, &state.keyring, &mailer, &state.clock, state.settings.mail_attempts).await? > 0 {}
+                    Ok(())
                 }
-            })
-        };
-        let purges = {
-            let state = state.clone();
-            every("purges", PURGE_ROUND, stopped.clone(), None, move || {
-                let (state, address_quota) = (state.clone(), address_quota.clone());
-                async move {
-                    address_quota.forget_full_buckets();
-                    purge(&state).await
-                }
-            })
-        };
-        let metrics = every("metrics", METRICS_ROUND, stopped, None, move || {
-            recorder.run_upkeep();
-            std::future::ready(Ok::<_, sqlx::Error>(()))
-        });
-        Self { stop, tasks: vec![letters, purges, metrics] }
+            }),
+            schedule("seen", SEEN_ROUND, None).run(state, |state| async move {
+                state.seen.write(&state.pool, state.settings.sessions.idle).await?;
+                Ok(())
+            }),
+            schedule("exports", EXPORT_ROUND, Some(&state.export_waits))
+                .run(state, |state| async move { alone(&state, "exports", export::make_all(&state)).await }),
+            schedule("erasures", PURGE_ROUND, None).run(state, |state| async move { alone(&state, "erasures", erasure::erase_due(&state)).await }),
+            schedule("purges", PURGE_ROUND, None).run(state, |state| async move { alone(&state, "purges", purge::purge(&state)).await }),
+            schedule("buckets", PURGE_ROUND, None).run(state, move |_| {
+                address_quota.forget_full_buckets();
+                std::future::ready(Ok(()))
+            }),
+            schedule("metrics", METRICS_ROUND, None).run(state, move |state| {
+                recorder.run_upkeep();
+                async move { gauges(&state).await }
+            }),
+        ];
+        Self { state: state.clone(), stop, tasks }
     }
 
-    /// Lets each job finish the round that it is in.
+    /// Lets each job finish the round that it is in, and writes what only this process knows.
     pub async fn stop(self) {
         // nobody listens any more when the jobs have ended already
         let _ = self.stop.send(true);
@@ -69,51 +89,65 @@ impl Jobs {
                 tracing::error!(%error, "a job ended badly");
             }
         }
+        if let Err(error) = self.state.seen.write(&self.state.pool, self.state.settings.sessions.idle).await {
+            tracing::warn!(%error, "the last marks of use were not written");
+        }
     }
 }
 
-/// Forgets what has expired.
-async fn purge(state: &State) -> Result<(), sqlx::Error> {
-    let now = state.clock.now();
-    let mut connection = state.pool.acquire().await?;
-    let sessions = sessions::store::purge(&mut connection, now - KEPT).await?;
-    let registrations = accounts::store::purge_registrations(&mut connection, now - KEPT).await?;
-    let counters = rate_limit::store::purge(&mut connection, now).await?;
-    if sessions + registrations + counters > 0 {
-        tracing::debug!(sessions, registrations, counters, "purged");
-    }
+/// One round of everything that a minute brings, now: for tests that move the clock.
+///
+/// # Errors
+/// What the first job that fails fails with.
+pub async fn run_all(state: &State) -> Result<(), StoreError> {
+    state.seen.write(&state.pool, state.settings.sessions.idle).await?;
+    export::make_all(state).await?;
+    erasure::erase_due(state).await?;
+    purge::purge(state).await
+}
+
+async fn alone(state: &State, name: &str, work: impl Future<Output = Result<(), StoreError>> + Send) -> Result<(), StoreError> {
+    db::exclusively(&state.pool, name, work).await.map(drop)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
+async fn gauges(state: &State) -> Result<(), StoreError> {
+    let (waiting, dead) = outbox::backlog(&state.pool).await?;
+    metrics::gauge!("portcullis_letters_waiting").set(waiting as f64);
+    metrics::gauge!("portcullis_letters_dead").set(dead as f64);
     Ok(())
 }
 
-fn every<F, E>(
+struct Schedule {
     name: &'static str,
     period: Duration,
-    mut stopped: watch::Receiver<bool>,
-    wake: Option<Arc<tokio::sync::Notify>>,
-    mut round: impl FnMut() -> F + 'static,
-) -> JoinHandle<()>
-where
-    F: Future<Output = Result<(), E>>,
-    E: fmt::Display,
-{
-    tokio::task::spawn_local(async move {
-        let mut ticks = tokio::time::interval(period);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let wake = wake.unwrap_or_default();
-        loop {
-            tokio::select! {
-                _ = stopped.changed() => return,
-                _ = ticks.tick() => {}
-                () = wake.notified() => {}
-            }
-            let outcome = match round().await {
-                Ok(()) => "ok",
-                Err(error) => {
-                    tracing::warn!(job = name, %error, "a round of a job failed, will try again");
-                    "failed"
+    wake: Option<Arc<Notify>>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Schedule {
+    fn run<F: Future<Output = Result<(), StoreError>> + Send>(self, state: &State, round: impl Fn(State) -> F + Send + 'static) -> JoinHandle<()> {
+        let Self { name, period, wake, mut stopped } = self;
+        let (state, wake) = (state.clone(), wake.unwrap_or_default());
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(period);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    _ = stopped.changed() => return,
+                    _ = ticks.tick() => {}
+                    () = wake.notified() => {}
                 }
-            };
-            metrics::counter!("portcullis_job_rounds_total", "job" => name, "outcome" => outcome).increment(1);
-        }
-    })
+                let begun = Instant::now();
+                let outcome = match round(state.clone()).await {
+                    Ok(()) => "ok",
+                    Err(error) => {
+                        tracing::warn!(job = name, %error, "a round of a job failed, will try again");
+                        "failed"
+                    }
+                };
+                metrics::histogram!("portcullis_job_round_seconds", "job" => name, "outcome" => outcome).record(begun.elapsed());
+            }
+        })
+    }
 }

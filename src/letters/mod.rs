@@ -1,36 +1,119 @@
-//! What people get by mail, as text and as HTML. Links are built from the public URL in the settings, never from a request
-//! (host-header poisoning), and carry their token in the fragment, which no server and no log sees.
+//! What people get by mail: a plain template each, its first line the subject, from which the HTML is made. Links are built from
+//! the public URL in the settings, never from a request (host-header poisoning), and carry their token in the fragment, which
+//! no server and no log sees.
 //! Attacks: `tests/suite/attacks/s15_broken_authentication/host_header_poisoning.rs`.
 
 use crate::{
-    accounts::{Email, registration::Issued},
+    accounts::{Email, proof::Issued},
     platform::mail::Mail,
     settings::Origin,
 };
 use secrecy::ExposeSecret;
-use time::Duration;
+use std::borrow::Cow;
+use uuid::Uuid;
 
-/// For an address without an account: link and code that complete the registration.
-#[must_use]
-pub fn registration(to: &Email, public_url: &Origin, issued: &Issued, lifetime: Duration) -> Mail {
-    let link = format!("{public_url}/go/register#token={}", issued.link.expose());
-    let minutes = lifetime.whole_minutes().to_string();
-    let values = [("site", public_url.as_str()), ("link", &link), ("code", issued.code.expose_secret()), ("minutes", &minutes)];
-    render(to, "Complete your registration", include_str!("templates/registration.txt"), include_str!("templates/registration.html"), &values)
+/// The closed list of letters.
+#[derive(Clone, Copy)]
+pub enum Letter<'l> {
+    /// Link and code that complete a registration.
+    Registration(&'l Issued),
+    /// To an address that has an account: whoever asked learns nothing, the owner learns that somebody asked.
+    AlreadyRegistered,
+    /// A link that makes an account, for somebody who was invited.
+    Invitation(&'l Issued),
+    /// Link and code that set a new password.
+    PasswordReset(&'l Issued),
+    /// To an address without an account that asked for a new password.
+    NoAccount,
+    /// A notice to the owner.
+    PasswordChanged,
+    /// Link and code that prove a new address.
+    EmailChange(&'l Issued),
+    /// To an address that has an account and that another one asked for.
+    EmailTaken,
+    /// A notice to the old address, with the link that takes the change back.
+    EmailChanged(&'l Issued),
+    /// A notice with the link of somebody who did not sign in.
+    NewDevice(&'l Issued, &'l str),
+    /// The link that an unknown device needs after too many wrong passwords.
+    TrustDevice(&'l Issued),
+    /// A notice with the link that keeps the account.
+    Closing(&'l Issued),
+    /// The last letter.
+    Erased,
+    /// Where the export can be fetched, and for how many days.
+    ExportReady(Uuid, i64),
 }
 
-/// For an address that has an account: whoever asked learns nothing, the owner learns that somebody asked.
-#[must_use]
-pub fn already_registered(to: &Email, public_url: &Origin) -> Mail {
-    let (text, html) = (include_str!("templates/already_registered.txt"), include_str!("templates/already_registered.html"));
-    render(to, "You already have an account", text, html, &[("site", public_url.as_str())])
+impl Letter<'_> {
+    fn template(self) -> &'static str {
+        match self {
+            Self::Registration(_) => include_str!("templates/registration.txt"),
+            Self::AlreadyRegistered => include_str!("templates/already_registered.txt"),
+            Self::Invitation(_) => include_str!("templates/invitation.txt"),
+            Self::PasswordReset(_) => include_str!("templates/password_reset.txt"),
+            Self::NoAccount => include_str!("templates/no_account.txt"),
+            Self::PasswordChanged => include_str!("templates/password_changed.txt"),
+            Self::EmailChange(_) => include_str!("templates/email_change.txt"),
+            Self::EmailTaken => include_str!("templates/email_taken.txt"),
+            Self::EmailChanged(_) => include_str!("templates/email_changed.txt"),
+            Self::NewDevice(..) => include_str!("templates/new_device.txt"),
+            Self::TrustDevice(_) => include_str!("templates/trust_device.txt"),
+            Self::Closing(_) => include_str!("templates/closing.txt"),
+            Self::Erased => include_str!("templates/erased.txt"),
+            Self::ExportReady(..) => include_str!("templates/export_ready.txt"),
+        }
+    }
 }
 
-fn render(to: &Email, subject: &str, text: &str, html: &str, values: &[(&str, &str)]) -> Mail {
-    let fill = |template: &str, escape: fn(&str) -> String| {
-        values.iter().fold(template.to_owned(), |letter, (name, value)| letter.replace(&format!("{{{{{name}}}}}"), &escape(value)))
-    };
-    Mail { to: to.as_str().to_owned(), subject: subject.to_owned(), text: fill(text, str::to_owned), html: fill(html, escape) }
+impl<'l> Letter<'l> {
+    /// The page behind its link, and what the link carries.
+    fn link(self) -> Option<(&'static str, &'l Issued)> {
+        match self {
+            Self::Registration(issued) | Self::Invitation(issued) => Some(("register", issued)),
+            Self::PasswordReset(issued) => Some(("reset", issued)),
+            Self::EmailChange(issued) => Some(("email", issued)),
+            Self::EmailChanged(issued) => Some(("undo", issued)),
+            Self::NewDevice(issued, _) => Some(("disown", issued)),
+            Self::TrustDevice(issued) => Some(("trust", issued)),
+            Self::Closing(issued) => Some(("keep", issued)),
+            Self::AlreadyRegistered | Self::NoAccount | Self::PasswordChanged | Self::EmailTaken | Self::Erased | Self::ExportReady(..) => None,
+        }
+    }
+}
+
+/// Writes a letter.
+#[must_use]
+pub fn write(to: &Email, public_url: &Origin, letter: Letter<'_>) -> Mail {
+    let mut values = vec![("{site}", Cow::Borrowed(public_url.as_str()))];
+    if let Some((page, issued)) = letter.link() {
+        values.push(("{link}", format!("{public_url}/go/{page}#token={}", issued.link.expose()).into()));
+        values.push(("{minutes}", issued.lifetime.whole_minutes().to_string().into()));
+        values.push(("{days}", issued.lifetime.whole_days().to_string().into()));
+        values.extend(issued.code.as_ref().map(|code| ("{code}", Cow::Borrowed(code.expose_secret()))));
+    }
+    match letter {
+        Letter::NewDevice(_, device) => values.push(("{device}", device.into())),
+        Letter::ExportReady(id, days) => {
+            values.push(("{export}", format!("{public_url}/v1/me/export/{id}").into()));
+            values.push(("{days}", days.to_string().into()));
+        }
+        _ => {}
+    }
+    let (subject, body) = letter.template().split_once("\n\n").unwrap_or_default();
+    let text = values.iter().fold(body.to_owned(), |text, (name, value)| text.replace(name, value));
+    Mail { to: to.as_str().to_owned(), subject: subject.to_owned(), html: html(&text), text }
+}
+
+/// The same paragraphs in HTML; one that is nothing but a link can be clicked.
+fn html(text: &str) -> String {
+    let paragraphs = text.trim().split("\n\n").map(|paragraph| {
+        let escaped = escape(paragraph);
+        let is_link = paragraph.starts_with("https://") && !paragraph.contains(char::is_whitespace);
+        if is_link { format!("<p><a href=\"{escaped}\">{escaped}</a></p>\n") } else { format!("<p>{escaped}</p>\n") }
+    });
+    let body: String = paragraphs.collect();
+    format!("<!doctype html>\n<html lang=\"en\">\n<body style=\"font-family: sans-serif; line-height: 1.5\">\n{body}</body>\n</html>\n")
 }
 
 /// For HTML text and quoted attributes.
@@ -41,12 +124,37 @@ fn escape(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::crypto::SecretToken;
+    use time::Duration;
 
     #[test]
-    fn values_are_escaped_in_html_only() {
-        let to = Email::parse("ada@example.org").unwrap();
-        let mail = render(&to, "s", "{{x}}", r#"<a href="{{x}}">"#, &[("x", r#"<"'&>"#)]);
-        assert_eq!(mail.text, r#"<"'&>"#);
-        assert_eq!(mail.html, r#"<a href="&lt;&quot;&#39;&amp;&gt;">"#);
+    fn every_letter_is_filled_in_and_its_values_are_escaped_in_html() {
+        let (to, site) = (Email::parse("ada@example.org").unwrap(), Origin::parse("https://a.example", false).unwrap());
+        let issued = Issued { id: Uuid::nil(), link: SecretToken::generate(), code: Some("12345678".to_owned().into()), lifetime: Duration::days(2) };
+        let i = &issued;
+        let letters = [
+            Letter::Registration(i),
+            Letter::AlreadyRegistered,
+            Letter::Invitation(i),
+            Letter::PasswordReset(i),
+            Letter::NoAccount,
+            Letter::PasswordChanged,
+            Letter::EmailChange(i),
+            Letter::EmailTaken,
+            Letter::EmailChanged(i),
+            Letter::NewDevice(i, "<\"'&>"),
+            Letter::TrustDevice(i),
+            Letter::Closing(i),
+            Letter::Erased,
+            Letter::ExportReady(Uuid::nil(), 7),
+        ];
+        for letter in letters {
+            let mail = write(&to, &site, letter);
+            assert!(!mail.subject.is_empty() && !mail.text.contains(['{', '}']) && mail.text.starts_with("Hello,"), "{}", mail.text);
+            assert!(mail.html.contains("</p>") && !mail.html.contains("<\"'&>"), "{}", mail.html);
+            let link = format!("#token={}", issued.link.expose());
+            assert_eq!(letter.link().is_some(), mail.text.contains(&link), "{}", mail.text);
+            assert_eq!(letter.link().is_some(), mail.html.contains(&format!("{link}\">")), "{}", mail.html);
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Practices 9.least-privilege (the service cannot change its own schema) and 4.dos (every wait has an end).
 //! Attacks: `tests/suite/attacks/s09_secrets/`.
 
+use crate::platform::crypto::Unsealable;
 use sqlx::{
     Connection, PgConnection, PgPool,
     migrate::Migrator,
@@ -34,6 +35,20 @@ pub enum SchemaError {
     /// Could not ask.
     #[error("the schema version cannot be read: {0}")]
     Database(#[from] sqlx::Error),
+}
+
+/// Something sealed could not be stored or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused or is away.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    /// It could not be sealed or opened.
+    #[error(transparent)]
+    Seal(#[from] Unsealable),
+    /// It could not be written down or read.
+    #[error(transparent)]
+    Encode(#[from] serde_json::Error),
 }
 
 /// A pool whose connections act as [`RUNTIME_ROLE`], whoever logged in. Connects on first use.
@@ -73,6 +88,24 @@ pub async fn check_schema(pool: &PgPool) -> Result<(), SchemaError> {
         Err(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("42P01" | "42501" | "22023")) => Err(SchemaError::Behind(needed)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Does the work while no other node does it: holds the advisory lock of this name for as long. `None`: another node is at it.
+/// Should this process die, Postgres gives the lock back.
+///
+/// # Errors
+/// When the database is away, or what the work fails with.
+pub async fn exclusively<T, E: From<sqlx::Error>>(pool: &PgPool, name: &str, work: impl Future<Output = Result<T, E>>) -> Result<Option<T>, E> {
+    let mut lock = pool.begin().await?;
+    // this transaction sits idle while the work is done on other connections
+    sqlx::query!("SELECT set_config('idle_in_transaction_session_timeout', '0', true) AS set").fetch_one(&mut *lock).await?;
+    let is_ours = sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS "ours!""#, name).fetch_one(&mut *lock).await?;
+    if !is_ours {
+        return Ok(None);
+    }
+    let done = work.await?;
+    lock.commit().await?;
+    Ok(Some(done))
 }
 
 /// Whether the error says that the database is away, busy or restarting (try again later), not that the statement is wrong.

@@ -21,13 +21,20 @@ pub enum Purpose {
     SessionState,
     /// Seals waiting letters.
     Outbox,
-    /// Keyed digests of short codes and of the subjects of quotas.
+    /// Keyed digests of short codes and of the subjects of quotas, and the tags of list cursors.
     Lookup,
+    /// Tags of known-device cookies.
+    KnownDevice,
+    /// Seals the keys of people.
+    Subject,
+    /// Seals the personal part of events that are about nobody.
+    NobodysEvent,
 }
 
 impl Purpose {
     /// All purposes.
-    pub const ALL: [Self; 5] = [Self::Pepper, Self::SessionCookie, Self::SessionState, Self::Outbox, Self::Lookup];
+    pub const ALL: [Self; 8] =
+        [Self::Pepper, Self::SessionCookie, Self::SessionState, Self::Outbox, Self::Lookup, Self::KnownDevice, Self::Subject, Self::NobodysEvent];
 
     /// The name in the table `keyring`.
     #[must_use]
@@ -38,6 +45,9 @@ impl Purpose {
             Self::SessionState => "session_state",
             Self::Outbox => "outbox",
             Self::Lookup => "lookup",
+            Self::KnownDevice => "known_device",
+            Self::Subject => "subject",
+            Self::NobodysEvent => "nobodys_event",
         }
     }
 }

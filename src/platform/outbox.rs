@@ -5,6 +5,7 @@
 use crate::platform::{
     clock::Clock,
     crypto,
+    db::StoreError,
     keyring::{Keyring, Purpose},
     mail::{Mail, Mailer},
 };
@@ -18,25 +19,11 @@ const LEASE: Duration = Duration::minutes(2);
 /// Letters sent in one round.
 const BATCH: i64 = 20;
 
-/// A letter could not be put into the outbox.
-#[derive(Debug, thiserror::Error)]
-pub enum OutboxError {
-    /// The database refused or is away.
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
-    /// The letter could not be sealed.
-    #[error(transparent)]
-    Seal(#[from] crypto::Unsealable),
-    /// The letter could not be written down.
-    #[error(transparent)]
-    Encode(#[from] serde_json::Error),
-}
-
 /// Puts a letter into the outbox as part of the caller's transaction.
 ///
 /// # Errors
-/// [`OutboxError`].
-pub async fn enqueue(connection: &mut PgConnection, keyring: &Keyring, now: OffsetDateTime, mail: &Mail) -> Result<(), OutboxError> {
+/// [`StoreError`].
+pub async fn enqueue(connection: &mut PgConnection, keyring: &Keyring, now: OffsetDateTime, mail: &Mail) -> Result<(), StoreError> {
     let id = crypto::uuid_v7(now);
     let (version, sealed) = keyring.seal(Purpose::Outbox, id.as_bytes(), &serde_json::to_vec(mail)?)?;
     sqlx::query!("INSERT INTO outbox (id, sealed, key_version, created_at, due_at) VALUES ($1, $2, $3, $4, $4)", id, sealed, version, now)
@@ -50,11 +37,11 @@ pub async fn enqueue(connection: &mut PgConnection, keyring: &Keyring, now: Offs
 ///
 /// # Errors
 /// When the database is away. Letters that could not be sent are no error: they stay.
-pub async fn deliver_due(pool: &PgPool, keyring: &Keyring, mailer: &Mailer, clock: &Clock) -> Result<usize, sqlx::Error> {
+pub async fn deliver_due(pool: &PgPool, keyring: &Keyring, mailer: &Mailer, clock: &Clock, attempts: i32) -> Result<usize, sqlx::Error> {
     let now = clock.now();
     let claimed = sqlx::query!(
         "UPDATE outbox SET attempts = attempts + 1, due_at = $2
-         WHERE id IN (SELECT id FROM outbox WHERE due_at <= $1 ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+         WHERE id IN (SELECT id FROM outbox WHERE due_at <= $1 AND dead_at IS NULL ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
          RETURNING id, sealed, key_version, attempts",
         now,
         now + LEASE,
@@ -73,15 +60,43 @@ pub async fn deliver_due(pool: &PgPool, keyring: &Keyring, mailer: &Mailer, cloc
                 sqlx::query!("DELETE FROM outbox WHERE id = $1", row.id).execute(pool).await?;
                 metrics::counter!("portcullis_letters_total", "outcome" => "sent").increment(1);
             }
-            Err(error) => {
-                tracing::warn!(letter = %row.id, attempts = row.attempts, error = format!("{error:#}"), "letter not sent, will try again");
-                metrics::counter!("portcullis_letters_total", "outcome" => "failed").increment(1);
-                let due = clock.now() + back_off(row.attempts);
-                sqlx::query!("UPDATE outbox SET due_at = $2 WHERE id = $1", row.id, due).execute(pool).await?;
-            }
+            Err(error) => postpone(pool, clock.now(), row.id, row.attempts, attempts, &error).await?,
         }
     }
     Ok(count)
+}
+
+/// Later, or after the last attempt never: then the letter stays, sealed, for an operator to look at.
+async fn postpone(pool: &PgPool, now: OffsetDateTime, id: Uuid, tried: i32, attempts: i32, error: &anyhow::Error) -> Result<(), sqlx::Error> {
+    let is_dead = tried >= attempts;
+    let outcome = if is_dead { "dead" } else { "failed" };
+    tracing::warn!(letter = %id, attempts = tried, error = format!("{error:#}"), outcome, "letter not sent");
+    metrics::counter!("portcullis_letters_total", "outcome" => outcome).increment(1);
+    let (due_at, dead_at) = (now + back_off(tried), is_dead.then_some(now));
+    sqlx::query!("UPDATE outbox SET due_at = $2, dead_at = $3 WHERE id = $1", id, due_at, dead_at).execute(pool).await.map(drop)
+}
+
+/// How many letters wait, and how many are dead.
+///
+/// # Errors
+/// When the database is away.
+pub async fn backlog(pool: &PgPool) -> Result<(i64, i64), sqlx::Error> {
+    let row = sqlx::query!(
+        r#"SELECT count(*) FILTER (WHERE dead_at IS NULL) AS "waiting!", count(*) FILTER (WHERE dead_at IS NOT NULL) AS "dead!" FROM outbox"#
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok((row.waiting, row.dead))
+}
+
+/// Forgets letters that died before `before`, at most `batch`. Returns how many.
+///
+/// # Errors
+/// When the database is away.
+pub async fn purge(connection: &mut PgConnection, before: OffsetDateTime, batch: i64) -> Result<u64, sqlx::Error> {
+    let done =
+        sqlx::query!("DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE dead_at < $1 LIMIT $2)", before, batch).execute(connection).await?;
+    Ok(done.rows_affected())
 }
 
 fn open(keyring: &Keyring, id: Uuid, version: i32, sealed: &[u8]) -> anyhow::Result<Mail> {

@@ -4,7 +4,11 @@
 //! Practices 2.session-expiry, 14.idle-timeout, 14.invalidate-on-sign-out.
 //! Attacks: `tests/suite/attacks/s14_sessions/`.
 
+pub mod device;
+pub mod seen;
 pub mod store;
+
+pub use device::Device;
 
 use crate::{access::Principal, platform::crypto};
 use sqlx::PgConnection;
@@ -39,17 +43,39 @@ pub struct Started {
 ///
 /// # Errors
 /// When the database is away.
-pub async fn start(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime, lifetimes: Lifetimes) -> Result<Started, sqlx::Error> {
+pub async fn start(
+    connection: &mut PgConnection,
+    account: Uuid,
+    device: &Device,
+    now: OffsetDateTime,
+    lifetimes: Lifetimes,
+) -> Result<Started, sqlx::Error> {
     let absolute_expires_at = now + lifetimes.absolute;
     let started = Started { id: crypto::uuid_v7(now), idle_expires_at: absolute_expires_at.min(now + lifetimes.idle), absolute_expires_at };
-    store::insert(connection, account, &started, now).await?;
+    store::insert(connection, account, &started, device, now).await?;
     Ok(started)
 }
 
-/// Ends the principal's own session at once.
+/// Ends one session of the account at once. `false`: the account has no such live session.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn end_own(connection: &mut PgConnection, principal: &Principal, now: OffsetDateTime) -> Result<(), sqlx::Error> {
-    store::revoke_own(connection, principal.account, principal.session, now).await
+pub async fn end_own(connection: &mut PgConnection, account: Uuid, session: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
+    store::revoke_own(connection, account, session, now).await
+}
+
+/// Ends all sessions of the account but one. Returns how many.
+///
+/// # Errors
+/// When the database is away.
+pub async fn end_others(connection: &mut PgConnection, principal: &Principal, now: OffsetDateTime) -> Result<u64, sqlx::Error> {
+    store::revoke_all_but(connection, principal.account, Some(principal.session), now).await
+}
+
+/// Ends all sessions of the account. Returns how many.
+///
+/// # Errors
+/// When the database is away.
+pub async fn end_all(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<u64, sqlx::Error> {
+    store::revoke_all_but(connection, account, None, now).await
 }

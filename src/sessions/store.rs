@@ -1,9 +1,12 @@
 //! The SQL of sessions. Every query that decides whether a session lives says all of it: not revoked, not idle, not over, and
 //! the account active.
 
-use crate::{access::Principal, sessions::Started};
+use crate::{
+    access::Principal,
+    sessions::{Device, Started},
+};
 use sqlx::{PgConnection, PgPool};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 /// A live cookie session with its sealed state.
@@ -18,26 +21,85 @@ pub struct Live {
     pub state_key_version: i32,
 }
 
-pub(super) async fn insert(connection: &mut PgConnection, account: Uuid, started: &Started, now: OffsetDateTime) -> Result<(), sqlx::Error> {
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    account: Uuid,
+    started: &Started,
+    device: &Device,
+    now: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "INSERT INTO sessions (id, user_id, transport, assurance, authenticated_at, last_seen_at, idle_expires_at, absolute_expires_at)
-         VALUES ($1, $2, 'cookie', 1, $3, $3, $4, $5)",
+        "INSERT INTO sessions (id, user_id, transport, assurance, authenticated_at, last_seen_at, idle_expires_at, absolute_expires_at, device, address)
+         VALUES ($1, $2, 'cookie', 1, $3, $3, $4, $5, $6, $7)",
         started.id,
         account,
         now,
         started.idle_expires_at,
-        started.absolute_expires_at
+        started.absolute_expires_at,
+        device.name,
+        device.address
     )
     .execute(connection)
     .await
     .map(drop)
 }
 
-pub(super) async fn revoke_own(connection: &mut PgConnection, account: Uuid, session: Uuid, now: OffsetDateTime) -> Result<(), sqlx::Error> {
-    sqlx::query!("UPDATE sessions SET revoked_at = $3 WHERE id = $2 AND user_id = $1 AND revoked_at IS NULL", account, session, now)
+pub(super) async fn revoke_own(connection: &mut PgConnection, account: Uuid, session: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!("UPDATE sessions SET revoked_at = $3 WHERE id = $2 AND user_id = $1 AND revoked_at IS NULL", account, session, now)
         .execute(connection)
-        .await
-        .map(drop)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+pub(super) async fn revoke_all_but(
+    connection: &mut PgConnection,
+    account: Uuid,
+    kept: Option<Uuid>,
+    now: OffsetDateTime,
+) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query!(
+        // idle ones too: a mark of use that is not written yet may still wake them
+        "UPDATE sessions SET revoked_at = $3 WHERE user_id = $1 AND ($2::uuid IS NULL OR id <> $2) AND revoked_at IS NULL
+           AND absolute_expires_at > $3",
+        account,
+        kept,
+        now
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// A live session as its owner sees it.
+pub struct Listed {
+    /// Names it. Not what authenticates it.
+    pub id: Uuid,
+    /// Coarse device name.
+    pub device: String,
+    /// What is kept of the address.
+    pub address: Option<String>,
+    /// When it began.
+    pub authenticated_at: OffsetDateTime,
+    /// Last mark of use.
+    pub last_seen_at: OffsetDateTime,
+    /// When it ends in any case.
+    pub absolute_expires_at: OffsetDateTime,
+}
+
+/// The account's live sessions, the newest first.
+///
+/// # Errors
+/// When the database is away.
+pub async fn list_own(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<Vec<Listed>, sqlx::Error> {
+    sqlx::query_as!(
+        Listed,
+        "SELECT id, device, address, authenticated_at, last_seen_at, absolute_expires_at FROM sessions
+         WHERE user_id = $1 AND revoked_at IS NULL AND idle_expires_at > $2 AND absolute_expires_at > $2 ORDER BY id DESC LIMIT 1000",
+        account,
+        now
+    )
+    .fetch_all(connection)
+    .await
 }
 
 /// The live session that a cookie's key leads to.
@@ -121,23 +183,26 @@ pub async fn detach_key(pool: &PgPool, key_digest: &[u8]) -> Result<(), sqlx::Er
 ///
 /// # Errors
 /// When the database is away.
-pub async fn mark_seen(pool: &PgPool, session: Uuid, now: OffsetDateTime, idle_expires_at: OffsetDateTime) -> Result<(), sqlx::Error> {
+pub async fn mark_seen(pool: &PgPool, sessions: &[Uuid], times: &[OffsetDateTime], idle: Duration) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "UPDATE sessions SET last_seen_at = $2, idle_expires_at = least($3, absolute_expires_at)
-         WHERE id = $1 AND revoked_at IS NULL AND last_seen_at < $2",
-        session,
-        now,
-        idle_expires_at
+        "UPDATE sessions s SET last_seen_at = m.at, idle_expires_at = least(m.at + make_interval(secs => $3), s.absolute_expires_at)
+         FROM unnest($1::uuid[], $2::timestamptz[]) m (id, at) WHERE s.id = m.id AND s.revoked_at IS NULL AND s.last_seen_at < m.at",
+        sessions,
+        times,
+        idle.as_seconds_f64()
     )
     .execute(pool)
     .await
     .map(drop)
 }
 
-/// Forgets sessions that ended before `before`. Returns how many.
+/// Forgets sessions that ended before `before`, at most `batch`. Returns how many.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn purge(connection: &mut PgConnection, before: OffsetDateTime) -> Result<u64, sqlx::Error> {
-    Ok(sqlx::query!("DELETE FROM sessions WHERE absolute_expires_at < $1", before).execute(connection).await?.rows_affected())
+pub async fn purge(connection: &mut PgConnection, before: OffsetDateTime, batch: i64) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query!("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE absolute_expires_at < $1 LIMIT $2)", before, batch)
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected())
 }

@@ -12,7 +12,7 @@ pub use reader::SettingsError;
 use crate::{
     credentials::password::Cost,
     platform::{keyring::KeyBytes, mail::Transport, telemetry::LogFormat},
-    sessions::Lifetimes,
+    sessions::{Lifetimes, device::AddressDetail},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ipnet::IpNet;
@@ -41,8 +41,33 @@ pub struct Quotas {
     pub login: i32,
     /// Failed sign-ins for one account from everywhere in 15 minutes.
     pub login_account: i32,
-    /// Letters to one mailbox in an hour.
+    /// Failed sign-ins for one account from one known device in 15 minutes.
+    pub login_device: i32,
+    /// Wrong passwords in a row after which unknown devices need a mailed link.
+    pub login_failures: i32,
+    /// Wrong passwords of a signed-in person in 15 minutes.
+    pub reauthentication: i32,
+    /// Letters that strangers cause to one mailbox in an hour.
     pub letters: i32,
+    /// Time between two of them.
+    pub letter_cooldown: time::Duration,
+    /// Notices to one mailbox in an hour.
+    pub notices: i32,
+}
+
+/// How long what letters and calls begin can be finished.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// Links and codes that prove a mailbox.
+    pub proof: time::Duration,
+    /// Links that take something back.
+    pub undo: time::Duration,
+    /// Invitations.
+    pub invitation: time::Duration,
+    /// A closed account can be kept.
+    pub erasure: time::Duration,
+    /// An export can be fetched.
+    pub export: time::Duration,
 }
 
 /// The size of the password hashing pool.
@@ -120,8 +145,16 @@ pub struct Settings {
     pub hashing: Hashing,
     /// Session life.
     pub sessions: Lifetimes,
-    /// How long a registration's link and code are valid.
-    pub registration: time::Duration,
+    /// How long links, codes, invitations and the like are valid.
+    pub terms: Terms,
+    /// How long a browser that signed in is known.
+    pub known_device: time::Duration,
+    /// What the device list keeps of addresses.
+    pub session_address: AddressDetail,
+    /// Whether everybody may register, or invited people only.
+    pub open_registration: bool,
+    /// Tries to deliver a letter.
+    pub mail_attempts: i32,
 }
 
 impl Settings {
@@ -196,11 +229,35 @@ impl Settings {
                 address_per_second: read.number("PORTCULLIS_ADDRESS_QUOTA_PER_SECOND", 1..=10_000),
                 login: read.number("PORTCULLIS_LOGIN_QUOTA", 1..=1000),
                 login_account: read.number("PORTCULLIS_LOGIN_ACCOUNT_QUOTA", 1..=10_000),
+                login_device: read.number("PORTCULLIS_LOGIN_DEVICE_QUOTA", 1..=1000),
+                login_failures: read.number("PORTCULLIS_LOGIN_FAILURES", 1..=100),
+                reauthentication: read.number("PORTCULLIS_REAUTHENTICATION_QUOTA", 1..=1000),
                 letters: read.number("PORTCULLIS_LETTER_QUOTA", 1..=100),
+                letter_cooldown: time::Duration::seconds(read.number("PORTCULLIS_LETTER_COOLDOWN_SECONDS", 0..=3600)),
+                notices: read.number("PORTCULLIS_NOTICE_QUOTA", 5..=1000),
             },
             hashing: hashing(&mut read),
             sessions: lifetimes(&mut read),
-            registration: time::Duration::minutes(read.number("PORTCULLIS_REGISTRATION_MINUTES", 1..=60)),
+            terms: Terms {
+                proof: time::Duration::minutes(read.number("PORTCULLIS_PROOF_MINUTES", 1..=60)),
+                undo: time::Duration::days(read.number("PORTCULLIS_UNDO_DAYS", 1..=30)),
+                invitation: time::Duration::days(read.number("PORTCULLIS_INVITATION_DAYS", 1..=30)),
+                erasure: time::Duration::days(read.number("PORTCULLIS_ERASURE_DAYS", 1..=90)),
+                export: time::Duration::days(read.number("PORTCULLIS_EXPORT_DAYS", 1..=30)),
+            },
+            known_device: time::Duration::days(read.number("PORTCULLIS_KNOWN_DEVICE_DAYS", 1..=400)),
+            session_address: read.value("PORTCULLIS_SESSION_ADDRESS", AddressDetail::Nothing, |text| match text {
+                "network" => Ok(AddressDetail::Network),
+                "full" => Ok(AddressDetail::Full),
+                "none" => Ok(AddressDetail::Nothing),
+                _ => Err("must be network, full or none"),
+            }),
+            open_registration: read.value("PORTCULLIS_REGISTRATION", false, |text| match text {
+                "open" => Ok(true),
+                "invited" => Ok(false),
+                _ => Err("must be open or invited"),
+            }),
+            mail_attempts: read.number("PORTCULLIS_MAIL_ATTEMPTS", 1..=100),
             // the last two, so that everything before them has been read when one is wrong
             public_url: match public_url {
                 Some(origin) => origin,

@@ -8,10 +8,11 @@ use std::{
 };
 use syn::visit::Visit;
 
-/// Each part of the house and what it may use; platform is open to all but `access`.
-const MAY_USE: [(&str, &[&str]); 17] = [
+/// Each part of the house and what it may use; platform is open to all, but `access` has no need of it.
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("platform", &[]),
     ("access", &[]),
+    ("audit", &[]),
     ("accounts", &[]),
     ("credentials", &["accounts"]),
     ("sessions", &["access", "accounts", "credentials"]),
@@ -19,12 +20,12 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("settings", &["credentials", "sessions"]),
     ("letters", &["accounts", "settings"]),
     ("error", &[]),
-    ("state", &["credentials", "settings"]),
-    ("edge", &["access", "accounts", "credentials", "error", "sessions", "settings", "state"]),
-    ("api", &["access", "accounts", "credentials", "edge", "error", "letters", "pages", "sessions", "settings", "state"]),
-    ("jobs", &["accounts", "credentials", "edge", "sessions", "state"]),
+    ("state", &["credentials", "sessions", "settings"]),
+    ("edge", &["access", "accounts", "audit", "credentials", "error", "sessions", "settings", "state"]),
+    ("api", &["access", "accounts", "audit", "credentials", "edge", "error", "letters", "pages", "sessions", "settings", "state"]),
+    ("jobs", &["access", "accounts", "audit", "credentials", "edge", "letters", "sessions", "state"]),
     ("server", &["api", "edge", "error", "jobs", "settings", "state"]),
-    ("cli", &["api", "credentials", "server", "settings", "state"]),
+    ("cli", &["access", "accounts", "api", "audit", "credentials", "server", "sessions", "settings", "state"]),
     ("lib", &[]),
     ("main", &["cli"]),
 ];

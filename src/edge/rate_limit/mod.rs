@@ -9,22 +9,33 @@ pub mod address;
 pub mod store;
 
 use crate::{
-    error::ApiError,
+    error::{ApiError, ErrorCode},
     platform::{crypto, keyring::Purpose},
     settings::Quotas,
     state::State,
 };
-use time::Duration;
+use sqlx::PgConnection;
+use time::{Duration, OffsetDateTime};
 
 /// The closed list of shared quotas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quota {
-    /// Failed sign-ins for one account from one network.
+    /// Failed sign-ins for one account from one network, by an unknown device.
     LoginFromAddress,
-    /// Failed sign-ins for one account from everywhere.
+    /// Failed sign-ins for one account from everywhere, by unknown devices.
     LoginToAccount,
+    /// Failed sign-ins for one account from one known device.
+    LoginFromDevice,
+    /// Wrong passwords for one account since the last right one. Only counted; `api/login.rs` decides what follows.
+    LoginFailures,
+    /// Wrong passwords of a signed-in person.
+    Reauthentication,
     /// Letters that strangers may cause to one mailbox.
     Letters,
+    /// The time between two of them.
+    LetterCooldown,
+    /// Notices to the owner of one mailbox.
+    Notices,
 }
 
 impl Quota {
@@ -32,14 +43,22 @@ impl Quota {
         match self {
             Self::LoginFromAddress => "login_from_address",
             Self::LoginToAccount => "login_to_account",
+            Self::LoginFromDevice => "login_from_device",
+            Self::LoginFailures => "login_failures",
+            Self::Reauthentication => "reauthentication",
             Self::Letters => "letters",
+            Self::LetterCooldown => "letter_cooldown",
+            Self::Notices => "notices",
         }
     }
 
-    fn window(self) -> Duration {
+    fn window(self, quotas: &Quotas) -> Duration {
         match self {
-            Self::LoginFromAddress | Self::LoginToAccount => Duration::minutes(15),
-            Self::Letters => Duration::hours(1),
+            Self::LoginFromAddress | Self::LoginToAccount | Self::LoginFromDevice | Self::Reauthentication => Duration::minutes(15),
+            // "in a row" has no end
+            Self::LoginFailures => Duration::days(3650),
+            Self::Letters | Self::Notices => Duration::hours(1),
+            Self::LetterCooldown => quotas.letter_cooldown,
         }
     }
 
@@ -47,37 +66,75 @@ impl Quota {
         match self {
             Self::LoginFromAddress => quotas.login,
             Self::LoginToAccount => quotas.login_account,
+            Self::LoginFromDevice => quotas.login_device,
+            Self::LoginFailures => i32::MAX,
+            Self::Reauthentication => quotas.reauthentication,
             Self::Letters => quotas.letters,
+            Self::LetterCooldown => 1,
+            Self::Notices => quotas.notices,
         }
     }
 }
 
-/// What a quota counts for: a keyed digest, so that the table tells nobody who was asked for.
-#[must_use]
-pub fn subject(state: &State, parts: &[&str]) -> [u8; 32] {
-    let (_, key) = state.keyring.active(Purpose::Lookup);
-    let bytes: Vec<&[u8]> = std::iter::once("quota").chain(parts.iter().copied()).map(str::as_bytes).collect();
-    crypto::mac(key, &bytes)
+/// A quota of somebody.
+#[derive(Debug, Clone, Copy)]
+pub struct Count {
+    /// Which quota.
+    pub quota: Quota,
+    /// For whom: a keyed digest, so that the table tells nobody who was asked for.
+    subject: [u8; 32],
 }
 
-/// Counts first and decides then, by one statement: parallel calls cannot get past the limit.
+impl Count {
+    /// The quota of what these parts name.
+    #[must_use]
+    pub fn of(state: &State, quota: Quota, parts: &[&str]) -> Self {
+        let (_, key) = state.keyring.active(Purpose::Lookup);
+        let bytes: Vec<&[u8]> = std::iter::once("quota").chain(parts.iter().copied()).map(str::as_bytes).collect();
+        Self { quota, subject: crypto::mac(key, &bytes) }
+    }
+}
+
+/// Counts first and decides then, by one statement for all of them: parallel calls cannot get past a limit. Returns how much is
+/// used of each.
 ///
 /// # Errors
 /// 429 with the time until the window ends; 503 when the database is away, because nobody may guess unobserved.
-pub async fn spend(state: &State, quota: Quota, subject: &[u8]) -> Result<(), ApiError> {
-    let now = state.clock.now();
-    let (used, window_ends_at) = store::count(&state.pool, quota.name(), subject, now, now + quota.window()).await?;
-    if used <= quota.limit(&state.settings.quotas) {
-        return Ok(());
+pub async fn spend(state: &State, counts: &[Count]) -> Result<Vec<i32>, ApiError> {
+    let (now, quotas) = (state.clock.now(), &state.settings.quotas);
+    let counted = store::count(&state.pool, &rows(counts), &ends(counts, quotas, now), now).await?;
+    let mut used = Vec::with_capacity(counts.len());
+    for count in counts {
+        let row = counted.iter().find(|row| row.quota == count.quota.name()).ok_or_else(|| ApiError::new(ErrorCode::Internal))?;
+        if row.used > count.quota.limit(quotas) {
+            metrics::counter!("portcullis_quota_refusals_total", "quota" => count.quota.name()).increment(1);
+            return Err(ApiError::rate_limited((row.window_ends_at - now).max(Duration::SECOND).unsigned_abs()));
+        }
+        used.push(row.used);
     }
-    metrics::counter!("portcullis_quota_refusals_total", "quota" => quota.name()).increment(1);
-    Err(ApiError::rate_limited((window_ends_at - now).max(Duration::SECOND).unsigned_abs()))
+    Ok(used)
 }
 
-/// Gives one back: the attempt turned out to be the owner's.
+/// Gives one back of each: the attempt turned out to be the owner's.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn give_back(state: &State, quota: Quota, subject: &[u8]) -> Result<(), ApiError> {
-    Ok(store::uncount(&state.pool, quota.name(), subject).await?)
+pub async fn give_back(state: &State, counts: &[Count]) -> Result<(), ApiError> {
+    Ok(store::uncount(&state.pool, &rows(counts)).await?)
+}
+
+fn rows(counts: &[Count]) -> store::Rows {
+    counts.iter().map(|count| (count.quota.name().to_owned(), count.subject.to_vec())).unzip()
+}
+
+fn ends(counts: &[Count], quotas: &Quotas, now: OffsetDateTime) -> Vec<OffsetDateTime> {
+    counts.iter().map(|count| now + count.quota.window(quotas)).collect()
+}
+
+/// Forgets what was counted: the row of failures ended with a success.
+///
+/// # Errors
+/// When the database is away.
+pub async fn forget(connection: &mut PgConnection, count: Count) -> Result<(), ApiError> {
+    Ok(store::forget(connection, count.quota.name(), &count.subject).await?)
 }

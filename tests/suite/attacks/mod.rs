@@ -1,5 +1,6 @@
 //! The attacks, by section of the guide, one file each. Every one has been seen to succeed with its control taken away.
 
+mod s01_authorization;
 mod s02_credentials;
 mod s03_validation;
 mod s04_rate_limits;

@@ -28,11 +28,11 @@ async fn a_letter_waits_sealed_is_sent_and_erased_and_survives_a_failed_delivery
     let file = folder.path().join("blocked");
     std::fs::write(&file, "").unwrap();
     let mut mailer = Mailer { transport: Transport::Files(file), from: "portcullis@localhost".parse().unwrap() };
-    assert_eq!(outbox::deliver_due(&t.pool, &t.keyring, &mailer, &t.clock).await.unwrap(), 1);
-    assert_eq!(outbox::deliver_due(&t.pool, &t.keyring, &mailer, &t.clock).await.unwrap(), 0, "not again before its time");
+    assert_eq!(outbox::deliver_due(&t.pool, &t.keyring, &mailer, &t.clock, 20).await.unwrap(), 1);
+    assert_eq!(outbox::deliver_due(&t.pool, &t.keyring, &mailer, &t.clock, 20).await.unwrap(), 0, "not again before its time");
     t.clock.advance(Duration::seconds(11));
     mailer.transport = Transport::Files(folder.path().join("mail"));
-    assert_eq!(outbox::deliver_due(&t.pool, &t.keyring, &mailer, &t.clock).await.unwrap(), 1);
+    assert_eq!(outbox::deliver_due(&t.pool, &t.keyring, &mailer, &t.clock, 20).await.unwrap(), 1);
     let left: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(&t.pool).await.unwrap();
     assert_eq!(left, 0);
     assert_eq!(std::fs::read_dir(folder.path().join("mail")).unwrap().count(), 1);

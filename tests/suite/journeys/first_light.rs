@@ -41,7 +41,7 @@ async fn a_registration_completes_by_typed_code() {
     let app = TestApp::start().await;
     let begun = app.visitor().post("/v1/auth/register", json!({ "email": "ada@example.org" })).await.json();
     let code = app.letter_to("ada@example.org").await.code.unwrap();
-    let body = |code: &str| json!({ "registration_id": begun["registration_id"], "code": code, "name": "Ada", "password": PASSWORD });
+    let body = |code: &str| json!({ "proof_id": begun["proof_id"], "code": code, "name": "Ada", "password": PASSWORD });
     let wrong = if code == "00000000" { "00000001" } else { "00000000" };
     assert_eq!(app.visitor().post("/v1/auth/register/complete", body(wrong)).await.code(), "INVALID_PROOF");
     assert_eq!(app.visitor().post("/v1/auth/register/complete", body(&code)).await.status, 201);

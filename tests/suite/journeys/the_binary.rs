@@ -103,14 +103,13 @@ fn the_readmes_tour_works_as_written_and_a_second_run_finds_the_same_data() {
         assert!(first.banner.contains(said), "{said} is not in\n{}", first.banner);
     }
     let answers = first.shell(tour);
-    let expected =
-        ["registration_id", "account_id", "csrf_token", "\"name\":\"Ada\"", "CSRF_REJECTED", "\"name\":\"Countess Lovelace\"", "UNAUTHENTICATED"];
+    let expected = ["proof_id", "account_id", "csrf_token", "\"name\":\"Ada\"", "CSRF_REJECTED", "\"name\":\"Countess Lovelace\"", "UNAUTHENTICATED"];
     let mut from = 0;
     for part in expected {
         from += answers[from..].find(part).unwrap_or_else(|| panic!("{part} does not come next in\n{answers}"));
     }
     let line = first.banner.lines().find_map(|line| line.strip_prefix("Try: ")).unwrap().replace("ada@", "bob@");
-    assert!(first.shell(&line).contains("registration_id"), "the banner's line works");
+    assert!(first.shell(&line).contains("proof_id"), "the banner's line works");
     for secret in ["data/key-encryption-key", "data/tls/ca-key.pem", "data/postgres/credentials.json"] {
         assert!(is_private(&folder.path().join(secret)), "{secret}");
     }

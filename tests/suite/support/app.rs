@@ -3,12 +3,19 @@
 use super::{TestDatabase, log};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use portcullis::{
-    credentials::password::{HashPool, Passwords},
+    access::role::{self, Assignment},
+    accounts::{self, Account, Email, Name},
+    credentials::{
+        self,
+        password::{HashPool, Password, Passwords},
+    },
+    jobs,
     platform::{
         clock::Clock,
         mail::{Mailer, Transport},
     },
     server::{Parts, Service, tls::Identity},
+    sessions::seen::Seen,
     settings::Settings,
     state::State,
 };
@@ -35,7 +42,7 @@ pub struct TestApp {
 }
 
 /// Numbers that no ordinary test meets.
-const ROOMY: [(&str, &str); 9] = [
+const ROOMY: [(&str, &str); 10] = [
     ("PORTCULLIS_PUBLIC_URL", PUBLIC_URL),
     ("PORTCULLIS_HTTPS_LISTEN", "127.0.0.1:0"),
     ("PORTCULLIS_HTTP_LISTEN", "off"),
@@ -43,6 +50,7 @@ const ROOMY: [(&str, &str); 9] = [
     ("PORTCULLIS_WORKERS", "1"),
     ("PORTCULLIS_ADDRESS_QUOTA_BURST", "100000"),
     ("PORTCULLIS_LETTER_QUOTA", "100"),
+    ("PORTCULLIS_LETTER_COOLDOWN_SECONDS", "0"),
     ("PORTCULLIS_LOGIN_QUOTA", "1000"),
     ("PORTCULLIS_HASH_THREADS", "1"),
 ];
@@ -62,7 +70,16 @@ impl TestApp {
         let keyring = database.keyring.clone();
         let hashing = settings.hashing;
         let passwords = Passwords::new(HashPool::start(1, hashing.queue).unwrap(), keyring.clone(), hashing.cost);
-        let state = State { settings, pool: database.pool.clone(), clock: clock.clone(), keyring, passwords, letter_waits: Arc::default() };
+        let state = State {
+            settings,
+            pool: database.pool.clone(),
+            clock: clock.clone(),
+            keyring,
+            passwords,
+            seen: Seen::default(),
+            letter_waits: Arc::default(),
+            export_waits: Arc::default(),
+        };
 
         let tls = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tls");
         std::fs::create_dir_all(&tls).unwrap();
@@ -98,7 +115,71 @@ impl TestApp {
 
     /// Somebody who is not signed in.
     pub fn visitor(&self) -> Actor<'_> {
-        Actor { app: self, cookie: None, csrf: None }
+        Actor { app: self, cookie: None, csrf: None, device: None }
+    }
+
+    /// A person with an account, a live session and this role.
+    pub async fn member_with(&self, email: &str, role: &str) -> Actor<'_> {
+        self.create_account(email).await;
+        let given = sqlx::query("INSERT INTO user_roles (user_id, role, granted_at) SELECT id, $2, now() FROM users WHERE email = $1")
+            .bind(email)
+            .bind(role)
+            .execute(&self.database.pool)
+            .await
+            .unwrap();
+        assert_eq!(given.rows_affected(), 1);
+        self.sign_in(email).await
+    }
+
+    pub async fn administrator(&self) -> Actor<'_> {
+        self.member_with("root@example.org", "administrator").await
+    }
+
+    /// The first administrator where nobody can register, as the command line makes one.
+    pub async fn planted_administrator(&self) -> Actor<'_> {
+        let hash = self.state.passwords.create(&Password::new(PASSWORD), vec![]).await.unwrap();
+        let (pool, email) = (&self.database.pool, "root@example.org");
+        let account = Account::new(&Email::parse(email).unwrap(), &Name::parse("Root").unwrap(), self.clock.now());
+        let mut connection = pool.acquire().await.unwrap();
+        accounts::store::insert(&mut connection, &account).await.unwrap();
+        credentials::store::set_password(&mut connection, account.id.0, &hash, self.clock.now()).await.unwrap();
+        let wanted = [Assignment { role: "administrator".into(), expires_at: None }];
+        role::assign(&mut connection, role::Actor::CommandLine, account.id.0, &wanted, self.clock.now()).await.unwrap();
+        self.sign_in(email).await
+    }
+
+    /// What the clock would run within a minute.
+    pub async fn run_jobs(&self) {
+        jobs::run_all(&self.state).await.unwrap();
+    }
+
+    /// A role with these permissions, as an administrator would make it.
+    pub async fn role(&self, name: &str, permissions: &[&str]) {
+        let permissions: Vec<String> = permissions.iter().map(|&permission| permission.into()).collect();
+        sqlx::query("INSERT INTO roles (name, description, created_at) VALUES ($1, 'x', now())")
+            .bind(name)
+            .execute(&self.database.pool)
+            .await
+            .unwrap();
+        sqlx::query("INSERT INTO role_permissions SELECT $1, unnest($2::text[])")
+            .bind(name)
+            .bind(&permissions)
+            .execute(&self.database.pool)
+            .await
+            .unwrap();
+    }
+
+    /// The id of an account.
+    pub async fn id_of(&self, email: &str) -> String {
+        sqlx::query_scalar("SELECT id::text FROM users WHERE email = $1").bind(email).fetch_one(&self.database.pool).await.unwrap()
+    }
+
+    /// The newest letter to an address whose text has this in it; waits for it.
+    pub async fn letter_about(&self, email: &str, part: &str) -> Letter {
+        self.wait_for(&format!("a letter to {email} about {part}"), async || {
+            self.letters_to(email).into_iter().rfind(|letter| letter.text.contains(part))
+        })
+        .await
     }
 
     /// A person with an account and a live session.
@@ -110,7 +191,8 @@ impl TestApp {
     pub async fn create_account(&self, email: &str) {
         let begun = self.visitor().post("/v1/auth/register", json!({ "email": email })).await;
         assert_eq!(begun.status, 202, "{}", begun.text);
-        let token = self.letter_to(email).await.token.expect("a link");
+        self.all_letters_sent().await;
+        let token = self.letter_about(email, "/go/register").await.token.expect("a link");
         let done = self.visitor().post("/v1/auth/register/complete", json!({ "token": token, "name": "Ada", "password": PASSWORD })).await;
         assert_eq!(done.status, 201, "{}", done.text);
     }
@@ -146,6 +228,11 @@ impl TestApp {
             (waiting == 0).then_some(())
         })
         .await;
+    }
+
+    /// The job that does this comes round every few seconds.
+    pub async fn marks_of_use_written(&self) {
+        self.state.seen.write(&self.state.pool, self.state.settings.sessions.idle).await.unwrap();
     }
 
     pub async fn wait_for<T>(&self, what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
@@ -189,13 +276,16 @@ pub struct Actor<'a> {
     app: &'a TestApp,
     pub cookie: Option<String>,
     pub csrf: Option<String>,
+    /// The known-device cookie.
+    pub device: Option<String>,
 }
 
 impl Actor<'_> {
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let mut request = self.app.client.request(method, self.app.url(path));
-        if let Some(cookie) = &self.cookie {
-            request = request.header("cookie", cookie);
+        let cookies: Vec<&str> = [&self.cookie, &self.device].into_iter().flatten().map(String::as_str).collect();
+        if !cookies.is_empty() {
+            request = request.header("cookie", cookies.join("; "));
         }
         if let Some(token) = &self.csrf {
             request = request.header("x-csrf-token", token);
@@ -215,11 +305,25 @@ impl Actor<'_> {
         Answer::of(self.request(Method::PATCH, path).json(&body)).await
     }
 
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        Answer::of(self.request(Method::PUT, path).json(&body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        Answer::of(self.request(Method::DELETE, path)).await
+    }
+
+    /// Follows the link in a letter, as its page does: without cookies.
+    pub async fn follow(&self, path: &str, letter: &Letter) -> Answer {
+        self.app.visitor().post(path, json!({ "token": letter.token.as_deref().expect("a link") })).await
+    }
+
     pub async fn sign_in(&mut self, email: &str, password: &str) -> Answer {
         let answer = self.post("/v1/auth/login", json!({ "email": email, "password": password })).await;
         if answer.status == 200 {
             self.cookie = Some(answer.cookie().expect("a session cookie"));
             self.csrf = answer.json()["csrf_token"].as_str().map(str::to_owned);
+            self.device = answer.cookie_named("__Host-portcullis-device");
         }
         answer
     }
@@ -249,8 +353,12 @@ impl Answer {
 
     /// `name=value` of the session cookie that this answer sets.
     pub fn cookie(&self) -> Option<String> {
-        let set = self.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).find(|set| set.starts_with("__Host-portcullis="))?;
-        set.split(';').next().map(str::to_owned)
+        self.cookie_named("__Host-portcullis")
+    }
+
+    pub fn cookie_named(&self, name: &str) -> Option<String> {
+        let mut all = self.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
+        all.find(|set| set.starts_with(&format!("{name}=")))?.split(';').next().map(str::to_owned)
     }
 
     pub fn header(&self, name: &str) -> &str {

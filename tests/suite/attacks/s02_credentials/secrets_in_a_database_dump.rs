@@ -10,6 +10,14 @@ async fn a_dump_holds_no_password_cookie_key_token_or_code() {
     let ada = app.member("ada@example.org").await;
     app.visitor().post("/v1/auth/register", json!({ "email": "bob@example.org" })).await;
     let letter = app.letter_to("bob@example.org").await;
+    app.visitor().post("/v1/auth/password/forgot", json!({ "email": "ada@example.org" })).await;
+    app.sign_in("ada@example.org").await;
+    ada.post("/v1/me/email", json!({ "email": "new@example.org", "current_password": PASSWORD })).await;
+    let others = [
+        app.letter_about("ada@example.org", "/go/reset").await,
+        app.letter_about("ada@example.org", "/go/disown").await,
+        app.letter_about("new@example.org", "/go/email").await,
+    ];
 
     let mut owner = PgConnection::connect_with(&app.database.owner).await.unwrap();
     let tables: Vec<String> =
@@ -21,10 +29,14 @@ async fn a_dump_holds_no_password_cookie_key_token_or_code() {
         let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!("SELECT t::text FROM {table} t"))).fetch_all(&mut owner).await.unwrap();
         dump.push_str(&rows.join("\n"));
     }
+    // the audit log's personal part
+    assert!(!dump.contains("127.0.0.1"), "addresses of events are sealed");
     assert!(dump.contains("ada@example.org") && dump.contains("$argon2id$"), "the dump is whole");
     let cookie = ada.cookie.unwrap();
-    let secrets = [PASSWORD.to_owned(), cookie.split_once('=').unwrap().1.to_owned(), ada.csrf.unwrap(), letter.token.unwrap(), letter.code.unwrap()];
-    for secret in secrets {
+    let device = ada.device.unwrap().split('.').next_back().unwrap().to_owned();
+    let own = [PASSWORD.to_owned(), cookie.split_once('=').unwrap().1.to_owned(), ada.csrf.unwrap(), device];
+    let mailed = others.into_iter().chain([letter]).flat_map(|letter| [letter.token, letter.code]).flatten();
+    for secret in own.into_iter().chain(mailed) {
         // bytea shows as hexadecimal
         let hexadecimal: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
         assert!(!dump.contains(&secret) && !dump.contains(&hexadecimal), "{secret} is in the dump");

@@ -35,7 +35,7 @@ async fn hostile_bodies_are_refused_and_not_repeated() {
     }
     let not_utf8 = send(&visitor, "application/json", b"{\"email\":\"\xff@b.example\"}".to_vec()).await;
     assert_eq!(not_utf8.status, 400, "{}", not_utf8.text);
-    assert_eq!(app.count("SELECT count(*) FROM registrations").await, 0);
+    assert_eq!(app.count("SELECT count(*) FROM mailed_proofs").await, 0);
 }
 
 #[actix_web::test]

@@ -11,6 +11,7 @@ async fn fields_beyond_the_listed_ones_change_nothing() {
     for (field, value) in [
         ("email", json!("mallory@example.org")),
         ("status", json!("active")),
+        ("department", json!("board")),
         ("id", json!("00000000-0000-7000-8000-000000000000")),
         ("roles", json!(["administrator"])),
         ("created_at", json!("2000-01-01T00:00:00Z")),
@@ -28,5 +29,5 @@ async fn an_account_is_shown_with_the_listed_fields_only() {
     let app = TestApp::start().await;
     let me: Value = app.member("ada@example.org").await.get("/v1/me").await.json();
     let fields: Vec<&str> = me.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(fields, ["created_at", "email", "id", "name", "updated_at"]);
+    assert_eq!(fields, ["created_at", "department", "email", "id", "name", "updated_at"]);
 }

@@ -9,7 +9,7 @@ async fn a_code_dies_after_five_wrong_tries() {
     let begun = app.visitor().post("/v1/auth/register", json!({ "email": "ada@example.org" })).await.json();
     let code = app.letter_to("ada@example.org").await.code.unwrap();
     let visitor = app.visitor();
-    let body = |code: String| json!({ "registration_id": begun["registration_id"], "code": code, "name": "Mallory", "password": PASSWORD });
+    let body = |code: String| json!({ "proof_id": begun["proof_id"], "code": code, "name": "Mallory", "password": PASSWORD });
     let guesses =
         (0..30).map(|n| format!("{n:08}")).filter(|guess| *guess != code).map(|guess| visitor.post("/v1/auth/register/complete", body(guess)));
     for answer in futures_util::future::join_all(guesses).await {

@@ -23,3 +23,37 @@ async fn a_mailbox_gets_few_letters_an_hour_whether_known_or_not() {
     app.clock.advance(time::Duration::hours(1));
     assert_eq!(visitor.post("/v1/auth/register", json!({ "email": "unknown@example.org" })).await.status, 202, "a new hour");
 }
+
+#[actix_web::test]
+async fn every_call_that_causes_letters_draws_on_the_same_quota_and_waits_in_between() {
+    let app = TestApp::with(&[("PORTCULLIS_LETTER_QUOTA", "3"), ("PORTCULLIS_LETTER_COOLDOWN_SECONDS", "60")]).await;
+    let root = app.planted_administrator().await;
+    let victim = json!({ "email": "victim@example.org" });
+    let change = json!({ "email": "victim@example.org", "current_password": crate::support::app::PASSWORD });
+    assert_eq!(app.visitor().post("/v1/auth/register", victim.clone()).await.status, 202);
+    for _ in 0..5 {
+        let soon = app.visitor().post("/v1/auth/password/forgot", victim.clone()).await;
+        assert_eq!(soon.status, 429, "too soon");
+        assert!((1..=60).contains(&soon.header("retry-after").parse::<u64>().unwrap()));
+    }
+    app.clock.advance(time::Duration::minutes(1));
+    assert_eq!(app.visitor().post("/v1/auth/password/forgot", victim.clone()).await.status, 202, "impatience used nothing up");
+    app.clock.advance(time::Duration::minutes(1));
+    assert_eq!(root.post("/v1/me/email", change).await.status, 202);
+    app.clock.advance(time::Duration::minutes(1));
+    assert_eq!(root.post("/v1/invitations", victim).await.status, 429, "an administrator's too");
+    app.all_letters_sent().await;
+    assert_eq!(app.letters_to("victim@example.org").len(), 3);
+}
+
+#[actix_web::test]
+async fn notices_to_an_owner_end_somewhere_and_hold_nothing_up() {
+    let app = TestApp::with(&[("PORTCULLIS_NOTICE_QUOTA", "5")]).await;
+    app.member("ada@example.org").await;
+    for _ in 0..9 {
+        app.sign_in("ada@example.org").await;
+    }
+    app.all_letters_sent().await;
+    let notices = app.letters_to("ada@example.org").iter().filter(|letter| letter.text.contains("/go/disown")).count();
+    assert_eq!(notices, 4, "the first device's sign-in counted, too");
+}

@@ -65,7 +65,7 @@ async fn what_the_framework_answers_is_enveloped_too() {
         (Method::GET, "/nothing", 404, "NOT_FOUND"),
         (Method::GET, "/v1/../../etc/passwd", 404, "NOT_FOUND"),
         (Method::GET, "/docs/%2e%2e%2f%2e%2e%2fetc%2fpasswd", 404, "NOT_FOUND"),
-        (Method::GET, "/go/assets/register.html", 404, "NOT_FOUND"),
+        (Method::GET, "/go/assets/link.html", 404, "NOT_FOUND"),
         (Method::GET, long.as_str(), 404, "NOT_FOUND"),
         (Method::DELETE, "/v1/me", 405, "METHOD_NOT_ALLOWED"),
         (Method::OPTIONS, "/v1/me", 405, "METHOD_NOT_ALLOWED"),

@@ -24,6 +24,6 @@ async fn of_parallel_completions_one_wins_and_no_half_account_stays() {
     assert_eq!(winners.len(), 1);
     assert!(answers.iter().all(|answer| answer.status == 201 || answer.code() == "INVALID_PROOF"));
     assert_eq!(app.count("SELECT count(*) FROM users JOIN passwords ON user_id = id").await, 1);
-    assert_eq!(app.count("SELECT count(*) FROM registrations WHERE used_at IS NULL").await, 0, "every proof of the address is spent");
+    assert_eq!(app.count("SELECT count(*) FROM mailed_proofs WHERE used_at IS NULL").await, 0, "every proof of the address is spent");
     assert_eq!(app.visitor().sign_in("ada@example.org", winners[0]).await.status, 200);
 }

@@ -19,7 +19,7 @@ async fn nothing_that_a_stranger_began_survives_the_owners_completion() {
     assert_eq!(done.status, 201);
 
     // even with the code of the letter that the stranger caused: it died with the owner's completion
-    let body = json!({ "registration_id": begun["registration_id"], "code": strangers_code, "name": "M", "password": "mallory has chosen this one" });
+    let body = json!({ "proof_id": begun["proof_id"], "code": strangers_code, "name": "M", "password": "mallory has chosen this one" });
     assert_eq!(mallory.post("/v1/auth/register/complete", body).await.code(), "INVALID_PROOF");
     assert_eq!(app.visitor().sign_in("ada@example.org", "mallory has chosen this one").await.status, 401);
     assert_eq!(app.visitor().sign_in("ada@example.org", PASSWORD).await.status, 200);
@@ -32,9 +32,9 @@ async fn an_account_that_exists_is_not_taken_over_by_registering_it_again() {
     let begun = app.visitor().post("/v1/auth/register", json!({ "email": "ada@example.org" })).await.json();
     // the attacker cannot read the code: it is in no letter. Give them the best case, a link made from the stored row
     let token = portcullis::platform::crypto::SecretToken::generate();
-    let planted = sqlx::query("UPDATE registrations SET link_digest = $1 WHERE id = $2::uuid")
+    let planted = sqlx::query("UPDATE mailed_proofs SET link_digest = $1 WHERE id = $2::uuid")
         .bind(token.digest().as_slice())
-        .bind(begun["registration_id"].as_str().unwrap())
+        .bind(begun["proof_id"].as_str().unwrap())
         .execute(&app.database.pool)
         .await
         .unwrap();

@@ -1,0 +1,273 @@
+//! Who may change what people may do.
+//!
+//! Nobody grants what they do not hold, be it by giving a role, by editing one or by inviting somebody; nobody touches the roles
+//! of, or acts on, somebody who holds more; built-in roles stay as they are (also by a trigger); and an administrator always
+//! remains. Every change of authority takes one lock first and looks at the actor again behind it, so that two at once cannot do
+//! together what neither may do alone.
+//! Practices 1.rbac, 1.never-trust-client. Attacks: `tests/suite/attacks/s01_authorization/`.
+
+use crate::access::{
+    permission::{Permission, Permissions},
+    store,
+};
+use sqlx::PgConnection;
+use std::collections::{BTreeMap, BTreeSet};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// The role that always has somebody.
+pub const ADMINISTRATOR: &str = "administrator";
+
+/// Most roles of one account, and most roles there are.
+pub const MAX_ROLES: usize = 100;
+
+/// A role's name: lower-case letters, digits and hyphens, at most 50, beginning with a letter.
+///
+/// # Errors
+/// A reason that can be shown to the sender.
+pub fn check_name(name: &str) -> Result<(), &'static str> {
+    let is_fine = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.len() <= 50
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if is_fine { Ok(()) } else { Err("must be lower-case letters, digits and hyphens, at most 50, beginning with a letter") }
+}
+
+/// A role with its permissions.
+#[derive(Debug, Clone)]
+pub struct Role {
+    /// Its name, which identifies it.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Whether it is protected.
+    pub built_in: bool,
+    /// What it allows.
+    pub permissions: Permissions,
+}
+
+/// A role that somebody has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// The role.
+    pub role: String,
+    /// It ends at this time.
+    pub expires_at: Option<OffsetDateTime>,
+}
+
+/// Why authority was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// The actor does not hold all that this would give, take or touch.
+    #[error("this needs permissions that the actor does not hold")]
+    BeyondOwn,
+    /// No such account, or no such role.
+    #[error("not found")]
+    NotFound,
+    /// A role of this name does not exist.
+    #[error("unknown role {0}")]
+    UnknownRole(String),
+    /// The role is there already.
+    #[error("the role exists")]
+    Exists,
+    /// The role is built in.
+    #[error("the role is built in")]
+    BuiltIn,
+    /// Nobody could administer any more.
+    #[error("the last administrator must stay")]
+    LastAdministrator,
+    /// There are too many roles already.
+    #[error("too many roles")]
+    TooMany,
+    /// The database refused or is away.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+/// Who changes authority: a person, with what they hold, or the command line, which may do everything.
+#[derive(Debug, Clone, Copy)]
+pub enum Actor {
+    /// A signed-in person.
+    Person(Uuid),
+    /// Somebody with the service's own database login.
+    CommandLine,
+}
+
+impl Actor {
+    /// The person, for the record.
+    #[must_use]
+    pub fn person(self) -> Option<Uuid> {
+        match self {
+            Self::Person(account) => Some(account),
+            Self::CommandLine => None,
+        }
+    }
+
+    async fn permissions(self, connection: &mut PgConnection, now: OffsetDateTime) -> Result<Permissions, AccessError> {
+        match self {
+            Self::Person(account) => Ok(permissions_of(connection, account, now).await?),
+            Self::CommandLine => Ok(Permission::ALL.iter().copied().collect()),
+        }
+    }
+}
+
+/// What an active account may do now.
+///
+/// # Errors
+/// When the database is away.
+pub async fn permissions_of(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<Permissions, sqlx::Error> {
+    Ok(store::permissions_of(connection, account, now).await?.into_iter().collect())
+}
+
+/// Waits for its turn to change authority, until the end of the transaction, and makes sure that the actor may act on the
+/// subject at all: nobody acts on somebody who holds more.
+///
+/// # Errors
+/// [`AccessError::BeyondOwn`], or when the database is away.
+pub async fn begin_change(
+    connection: &mut PgConnection,
+    actor: Actor,
+    subject: Option<Uuid>,
+    now: OffsetDateTime,
+) -> Result<Permissions, AccessError> {
+    store::lock(connection).await?;
+    let held = actor.permissions(connection, now).await?;
+    if let Some(subject) = subject
+        && !held.covers(&store::all_permissions_of(connection, subject, now).await?.into_iter().collect())
+    {
+        return Err(AccessError::BeyondOwn);
+    }
+    Ok(held)
+}
+
+/// To be asked at the end of every change that could take the last administrator away: the account that was changed was one of
+/// them, and none is left who is active and whose role does not run out.
+///
+/// # Errors
+/// [`AccessError::LastAdministrator`], or when the database is away.
+pub async fn ensure_administrator_remains(connection: &mut PgConnection) -> Result<(), AccessError> {
+    if store::administrators(connection, ADMINISTRATOR).await? == 0 { Err(AccessError::LastAdministrator) } else { Ok(()) }
+}
+
+/// Whether this account is an administrator for good.
+///
+/// # Errors
+/// When the database is away.
+pub async fn is_administrator(connection: &mut PgConnection, account: Uuid) -> Result<bool, sqlx::Error> {
+    store::is_administrator(connection, account, ADMINISTRATOR).await
+}
+
+/// Sets the roles of an account to exactly these.
+///
+/// # Errors
+/// [`AccessError`]; the caller rolls back.
+pub async fn assign(
+    connection: &mut PgConnection,
+    actor: Actor,
+    subject: Uuid,
+    wanted: &[Assignment],
+    now: OffsetDateTime,
+) -> Result<Vec<Assignment>, AccessError> {
+    let held = begin_change(connection, actor, Some(subject), now).await?;
+    if !store::account_exists(connection, subject).await? {
+        return Err(AccessError::NotFound);
+    }
+    let before = store::assignments_of(connection, subject).await?;
+    let was_administrator = is_administrator(connection, subject).await?;
+    let roles = store::roles(connection).await?;
+    let changed = wanted.iter().filter(|a| !before.contains(a)).chain(before.iter().filter(|a| !wanted.contains(a)));
+    for Assignment { role, .. } in changed {
+        let role = roles.iter().find(|known| known.name == *role).ok_or_else(|| AccessError::UnknownRole(role.clone()))?;
+        if !held.covers(&role.permissions) {
+            return Err(AccessError::BeyondOwn);
+        }
+    }
+    store::set_assignments(connection, subject, wanted, actor.person(), now).await?;
+    store::bump_account(connection, subject).await?;
+    if was_administrator {
+        ensure_administrator_remains(connection).await?;
+    }
+    Ok(before)
+}
+
+/// Whether the actor may give all of these roles: for invitations, before they are sent.
+///
+/// # Errors
+/// [`AccessError::BeyondOwn`], [`AccessError::UnknownRole`], or when the database is away.
+pub async fn ensure_may_give(connection: &mut PgConnection, actor: Uuid, names: &[String], now: OffsetDateTime) -> Result<(), AccessError> {
+    let held = begin_change(connection, Actor::Person(actor), None, now).await?;
+    let roles: BTreeMap<String, Role> = store::roles(connection).await?.into_iter().map(|role| (role.name.clone(), role)).collect();
+    for name in names {
+        let role = roles.get(name).ok_or_else(|| AccessError::UnknownRole(name.clone()))?;
+        if !held.covers(&role.permissions) {
+            return Err(AccessError::BeyondOwn);
+        }
+    }
+    Ok(())
+}
+
+/// Makes a role.
+///
+/// # Errors
+/// [`AccessError`]; the caller rolls back.
+pub async fn create(connection: &mut PgConnection, actor: Uuid, role: &Role, now: OffsetDateTime) -> Result<(), AccessError> {
+    let held = begin_change(connection, Actor::Person(actor), None, now).await?;
+    if !held.covers(&role.permissions) {
+        return Err(AccessError::BeyondOwn);
+    }
+    if store::roles(connection).await?.len() >= MAX_ROLES {
+        return Err(AccessError::TooMany);
+    }
+    if !store::insert_role(connection, role, now).await? {
+        return Err(AccessError::Exists);
+    }
+    Ok(store::set_permissions(connection, &role.name, &role.permissions.names()).await?)
+}
+
+/// Sets a role's description and permissions; everybody who has it feels it at once. Returns the permissions before.
+///
+/// # Errors
+/// [`AccessError`]; the caller rolls back.
+pub async fn change(connection: &mut PgConnection, actor: Uuid, role: &Role, now: OffsetDateTime) -> Result<Permissions, AccessError> {
+    let old = own_custom_role(connection, actor, &role.name, Some(&role.permissions), now).await?;
+    store::describe_role(connection, &role.name, &role.description).await?;
+    store::set_permissions(connection, &role.name, &role.permissions.names()).await?;
+    store::bump_holders(connection, &role.name).await?;
+    Ok(old.permissions)
+}
+
+/// Deletes a role; nobody has it any more.
+///
+/// # Errors
+/// [`AccessError`]; the caller rolls back.
+pub async fn delete(connection: &mut PgConnection, actor: Uuid, name: &str, now: OffsetDateTime) -> Result<(), AccessError> {
+    own_custom_role(connection, actor, name, None, now).await?;
+    store::bump_holders(connection, name).await?;
+    Ok(store::delete_role(connection, name).await?)
+}
+
+/// A role that the actor may change: not built in, and within what they hold, before and after.
+async fn own_custom_role(
+    connection: &mut PgConnection,
+    actor: Uuid,
+    name: &str,
+    after: Option<&Permissions>,
+    now: OffsetDateTime,
+) -> Result<Role, AccessError> {
+    let held = begin_change(connection, Actor::Person(actor), None, now).await?;
+    let old = store::roles(connection).await?.into_iter().find(|role| role.name == name).ok_or(AccessError::NotFound)?;
+    if old.built_in {
+        return Err(AccessError::BuiltIn);
+    }
+    if !held.covers(&old.permissions) || after.is_some_and(|after| !held.covers(after)) {
+        return Err(AccessError::BeyondOwn);
+    }
+    Ok(old)
+}
+
+/// The permissions that names stand for.
+///
+/// # Errors
+/// The first name that is none.
+pub fn parse_permissions(names: &BTreeSet<String>) -> Result<Permissions, String> {
+    names.iter().map(|name| Permission::named(name).ok_or_else(|| name.clone())).collect::<Result<Vec<_>, _>>().map(Permissions::from_iter)
+}

@@ -1,0 +1,73 @@
+//! What the stories with letters share: asking for one, sending one, and the link token or typed code that comes back.
+//! Practice 4.sensitive-routes. Attacks: `tests/suite/attacks/s04_rate_limits/letter_bombing.rs`.
+
+use crate::{
+    accounts::{Email, proof::Proof},
+    edge::rate_limit::{Count, Quota, spend},
+    error::{ApiError, ErrorCode},
+    letters::{self, Letter},
+    platform::{db::StoreError, outbox},
+    state::State,
+};
+use actix_web::HttpResponse;
+use serde::Serialize;
+use sqlx::PgConnection;
+use time::Duration;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// A letter is on its way, and something waits for what it carries. The same for every address.
+#[derive(Serialize, ToSchema)]
+pub struct LetterSent {
+    /// To be sent with the code, when it is typed.
+    proof_id: Uuid,
+    /// Seconds until link and code run out.
+    #[schema(example = 900)]
+    expires_in: i64,
+}
+
+impl LetterSent {
+    pub(super) fn answer(proof_id: Uuid, lifetime: Duration) -> HttpResponse {
+        HttpResponse::Accepted().json(Self { proof_id, expires_in: lifetime.whole_seconds() })
+    }
+}
+
+/// What a body shows: `token`, or `proof_id` and `code`.
+pub(super) fn proof(token: Option<String>, proof_id: Option<Uuid>, code: Option<String>) -> Result<Proof, ApiError> {
+    match (token, proof_id, code) {
+        (Some(token), None, None) => Ok(Proof::Link(token)),
+        (None, Some(id), Some(code)) => Ok(Proof::Code { id, code }),
+        _ => Err(ApiError::invalid_field("token", "or proof_id and code must be given")),
+    }
+}
+
+/// Counts a letter that a stranger causes, for known and unknown mailboxes alike: not too many, and not too soon after the last.
+pub(super) async fn spend_letter(state: &State, email: &Email) -> Result<(), ApiError> {
+    // one after the other: an impatient caller's clicks must not use the hour up
+    if state.settings.quotas.letter_cooldown.is_positive() {
+        spend(state, &[Count::of(state, Quota::LetterCooldown, &[email.as_str()])]).await?;
+    }
+    spend(state, &[Count::of(state, Quota::Letters, &[email.as_str()])]).await.map(drop)
+}
+
+/// Whether one more notice may go to this mailbox. What the notice tells about happens in any case.
+pub(super) async fn may_notify(state: &State, email: &Email) -> Result<bool, ApiError> {
+    match spend(state, &[Count::of(state, Quota::Notices, &[email.as_str()])]).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == ErrorCode::RateLimited => {
+            metrics::counter!("portcullis_letters_total", "outcome" => "suppressed").increment(1);
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts a letter into the outbox, in the caller's transaction; [`sent`] wakes the job after the commit.
+pub(super) async fn send(connection: &mut PgConnection, state: &State, to: &Email, letter: Letter<'_>) -> Result<(), StoreError> {
+    outbox::enqueue(connection, &state.keyring, state.clock.now(), &letters::write(to, &state.settings.public_url, letter)).await
+}
+
+/// After the commit: a letter waits.
+pub(super) fn sent(state: &State) {
+    state.letter_waits.notify_one();
+}

@@ -1,0 +1,89 @@
+//! Changing one's password: with the old one, and whoever else was signed in is not any more.
+//! Practices 14.invalidate-on-password-change, 14.rotation, 13.rotate.
+//! Attacks: `tests/suite/attacks/s14_sessions/password_change.rs`.
+
+use crate::{
+    accounts::{
+        self, AccountId, Email,
+        proof::{self, Purpose},
+    },
+    api::{
+        login::{CsrfToken, bind_cookie},
+        mailed,
+        reauthenticate::reauthenticate,
+    },
+    audit::{self, Entry, Event},
+    credentials::{self, password::Password},
+    edge::{guard::SignedIn, known_device, valid::Valid},
+    error::{ApiError, ErrorCode},
+    letters::Letter,
+    platform::crypto,
+    sessions,
+    state::State,
+};
+use actix_session::Session;
+use actix_web::{
+    HttpResponse,
+    web::{Data, Json},
+};
+use garde::Validate;
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+/// Changes the password.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePassword {
+    /// The password so far.
+    #[garde(skip)]
+    #[schema(value_type = String, format = "password")]
+    current_password: Password,
+    /// The new password: 15 to 128 characters, nothing common, nothing about its owner.
+    #[garde(skip)]
+    #[schema(value_type = String, format = "password", min_length = 15, max_length = 128)]
+    password: Password,
+}
+
+/// Change one's password
+///
+/// Every other session and every one-time link ends, other devices are unknown again, and the owner is told. This session goes on
+/// under a new id and with a new CSRF token.
+#[utoipa::path(post, path = "/v1/me/password", tag = "me", request_body = ChangePassword,
+    responses((status = 200, description = "The session's new CSRF token", body = CsrfToken)))]
+pub async fn change_password(
+    signed_in: SignedIn,
+    state: Data<State>,
+    session: Session,
+    body: Valid<Json<ChangePassword>>,
+) -> Result<HttpResponse, ApiError> {
+    let ChangePassword { current_password, password } = body.0.into_inner();
+    let SignedIn { principal, caller } = signed_in;
+    let verified = reauthenticate(&state, &principal, &current_password).await?;
+    let owner = AccountId(principal.account);
+    let account = accounts::store::find_own(&mut *state.pool.acquire().await?, owner).await?;
+    let account = account.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
+    let email = Email::parse(&account.email).map_err(|reason| ApiError::internal(anyhow::anyhow!("a stored address {reason}")))?;
+    let hash = state.passwords.create(&password, vec![account.email, account.name]).await?;
+
+    let now = state.clock.now();
+    let may_notify = mailed::may_notify(&state, &email).await?;
+    let mut transaction = state.pool.begin().await?;
+    let is_active = accounts::store::forget_devices(&mut transaction, owner, now).await?;
+    // a reset came in between: whoever holds this session may not be the owner
+    if !is_active || !credentials::store::confirm_password(&mut transaction, owner.0, &verified, Some(&hash)).await? {
+        return Err(ApiError::new(ErrorCode::WrongPassword));
+    }
+    let ended = sessions::end_others(&mut transaction, &principal, now).await?;
+    proof::store::end_proofs(&mut transaction, owner, &Purpose::ENDED_BY_RECOVERY, now).await?;
+    let entry = Entry::own(Event::PasswordChanged, &caller.origin, owner.0).detail(json!({ "sessions": ended }));
+    audit::record(&mut transaction, &state.keyring, now, entry).await?;
+    if may_notify {
+        mailed::send(&mut transaction, &state, &email, Letter::PasswordChanged).await?;
+    }
+    transaction.commit().await?;
+    mailed::sent(&state);
+    let csrf_token = bind_cookie(&session, principal.session)?;
+    let device = known_device::cookie(&state, crypto::uuid_v7(now), &email);
+    Ok(HttpResponse::Ok().cookie(device).json(CsrfToken { csrf_token }))
+}

@@ -1,0 +1,29 @@
+//! The signed-in person's password once more, before what a borrowed browser must not do.
+//! Practice 4.brute-force. Attacks: `tests/suite/attacks/s04_rate_limits/password_guessing.rs`.
+
+use crate::{
+    access::Principal,
+    credentials::{
+        self,
+        password::{Password, StoredHash, Verdict},
+    },
+    edge::rate_limit::{Count, Quota, give_back, spend},
+    error::{ApiError, ErrorCode},
+    state::State,
+};
+
+/// Checks the current password, within its own quota. Returns the hash that it was checked against.
+pub(super) async fn reauthenticate(state: &State, principal: &Principal, password: &Password) -> Result<StoredHash, ApiError> {
+    let count = [Count::of(state, Quota::Reauthentication, &[&principal.account.to_string()])];
+    spend(state, &count).await?;
+    let verified = async {
+        let stored = credentials::store::own_password(&mut *state.pool.acquire().await?, principal.account).await?;
+        let verdict = state.passwords.verify(password, stored.clone()).await?;
+        Ok::<_, ApiError>(stored.filter(|_| matches!(verdict, Verdict::Right { .. })))
+    }
+    .await;
+    if !matches!(verified, Ok(None)) {
+        give_back(state, &count).await?;
+    }
+    verified?.ok_or_else(|| ApiError::new(ErrorCode::WrongPassword))
+}

@@ -1,0 +1,191 @@
+//! Getting back in, and getting strangers out: a new password by letter, "this was not me", and making a device known after too
+//! many wrong passwords. No link signs anybody in; each is spent by one statement, and what it ends ends in its transaction.
+//! Practices 4.sensitive-routes, 14.invalidate-on-password-change.
+//! Attacks: `tests/suite/attacks/s15_broken_authentication/`.
+
+use crate::{
+    accounts::{
+        self, AccountId, Email,
+        proof::{self, Claim, Proven, Purpose},
+    },
+    api::mailed::{self, LetterSent},
+    audit::{self, Entry, Event},
+    credentials::{self, password::Password},
+    edge::{
+        guard::Anyone,
+        known_device,
+        rate_limit::{Count, Quota, forget},
+        valid::{Field, Valid},
+    },
+    error::{ApiError, ErrorCode},
+    letters::Letter,
+    platform::crypto,
+    sessions,
+    state::State,
+};
+use actix_web::{
+    HttpResponse,
+    web::{Data, Json},
+};
+use garde::Validate;
+use serde::Deserialize;
+use serde_json::json;
+use sqlx::PgConnection;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// Asks for a new password.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ForgotPassword {
+    /// The account's address.
+    #[garde(dive)]
+    #[schema(value_type = String, format = "email", max_length = 254, example = "ada@example.org")]
+    email: Field<Email>,
+}
+
+/// Ask for a new password
+///
+/// Sends a letter with a link and a code. The answer is the same whether the address has an account or not; so is the work. The
+/// password stays as it is until the letter is used.
+#[utoipa::path(post, path = "/v1/auth/password/forgot", tag = "auth", request_body = ForgotPassword,
+    responses((status = 202, description = "A letter is on its way", body = LetterSent)))]
+pub async fn forgot(anyone: Anyone, state: Data<State>, body: Valid<Json<ForgotPassword>>) -> Result<HttpResponse, ApiError> {
+    let email = body.0.into_inner().email.take("email")?;
+    mailed::spend_letter(&state, &email).await?;
+
+    let (now, lifetime) = (state.clock.now(), state.settings.terms.proof);
+    let mut transaction = state.pool.begin().await?;
+    let account = accounts::store::find_active(&mut transaction, &email).await?;
+    let claim = Claim { purpose: Purpose::PasswordReset, email: &email, account, session: None, lifetime };
+    let issued = proof::issue(&mut transaction, &state.keyring, now, claim).await?;
+    let letter = if account.is_some() { Letter::PasswordReset(&issued) } else { Letter::NoAccount };
+    mailed::send(&mut transaction, &state, &email, letter).await?;
+    let entry = Entry::new(Event::PasswordResetRequested, &anyone.caller.origin, None, account.map(|account| account.0));
+    audit::record(&mut transaction, &state.keyring, now, entry).await?;
+    transaction.commit().await?;
+    mailed::sent(&state);
+    Ok(LetterSent::answer(issued.id, lifetime))
+}
+
+/// Sets a new password. Give `token`, or `proof_id` and `code`.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResetPassword {
+    /// From the letter's link.
+    #[garde(length(bytes, max = 64))]
+    token: Option<String>,
+    /// From the answer to `forgot`.
+    #[garde(skip)]
+    proof_id: Option<Uuid>,
+    /// The letter's eight digits.
+    #[garde(length(bytes, max = 8))]
+    #[schema(example = "01234567")]
+    code: Option<String>,
+    /// The new password: 15 to 128 characters, nothing common, nothing about its owner.
+    #[garde(skip)]
+    #[schema(value_type = String, format = "password", min_length = 15, max_length = 128)]
+    password: Password,
+}
+
+/// Set a new password
+///
+/// Spends the link or code. Everybody is signed out, every other one-time link ends, every device is unknown again, and the owner
+/// is told. Nobody is signed in by this.
+#[utoipa::path(post, path = "/v1/auth/password/reset", tag = "auth", request_body = ResetPassword,
+    responses((status = 204, description = "The password is set")))]
+pub async fn reset(anyone: Anyone, state: Data<State>, body: Valid<Json<ResetPassword>>) -> Result<HttpResponse, ApiError> {
+    let ResetPassword { token, proof_id, code, password } = body.0.into_inner();
+    let (proven, owner) = check(&state, Purpose::PasswordReset, mailed::proof(token, proof_id, code)?).await?;
+    let account = accounts::store::find_own(&mut *state.pool.acquire().await?, owner).await?;
+    // an address that the account had before proves nothing
+    let account = account.filter(|account| account.email == proven.email.as_str()).ok_or_else(|| ApiError::new(ErrorCode::InvalidProof))?;
+    let hash = state.passwords.create(&password, vec![account.email, account.name]).await?;
+
+    let now = state.clock.now();
+    let may_notify = mailed::may_notify(&state, &proven.email).await?;
+    let mut transaction = state.pool.begin().await?;
+    put_out(&mut transaction, &state, owner, &proven).await?;
+    credentials::store::set_password(&mut transaction, owner.0, &hash, now).await?;
+    forget(&mut transaction, Count::of(&state, Quota::LoginFailures, &[proven.email.as_str()])).await?;
+    audit::record(&mut transaction, &state.keyring, now, Entry::own(Event::PasswordReset, &anyone.caller.origin, owner.0)).await?;
+    if may_notify {
+        mailed::send(&mut transaction, &state, &proven.email, Letter::PasswordChanged).await?;
+    }
+    transaction.commit().await?;
+    mailed::sent(&state);
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// A link that needs nothing but a click.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FollowLink {
+    /// From the letter's link.
+    #[garde(length(bytes, max = 64))]
+    pub(super) token: String,
+}
+
+/// Say that a sign-in was not yours
+///
+/// Spends the link in the letter about a new device. Everybody is signed out, the password becomes useless, and a letter to set a
+/// new one is sent.
+#[utoipa::path(post, path = "/v1/auth/sessions/disown", tag = "auth", request_body = FollowLink,
+    responses((status = 204, description = "Everybody is out; a letter is on its way")))]
+pub async fn disown(anyone: Anyone, state: Data<State>, body: Valid<Json<FollowLink>>) -> Result<HttpResponse, ApiError> {
+    let proof = proof::Proof::Link(body.0.into_inner().token);
+    let (proven, owner) = check(&state, Purpose::DisownSession, proof).await?;
+    let mut transaction = state.pool.begin().await?;
+    put_out(&mut transaction, &state, owner, &proven).await?;
+    let entry = Entry::own(Event::SessionDisowned, &anyone.caller.origin, owner.0).detail(json!({ "session": proven.session }));
+    audit::record(&mut transaction, &state.keyring, state.clock.now(), entry).await?;
+    start_over(&mut transaction, &state, owner, &proven.email).await?;
+    transaction.commit().await?;
+    mailed::sent(&state);
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Make a device known
+///
+/// Spends the link that an unknown device needs after too many wrong passwords, and sets the cookie by which this one is known.
+/// Nobody is signed in by this.
+#[utoipa::path(post, path = "/v1/auth/devices/trust", tag = "auth", request_body = FollowLink,
+    responses((status = 204, description = "This device is known")))]
+pub async fn trust(anyone: Anyone, state: Data<State>, body: Valid<Json<FollowLink>>) -> Result<HttpResponse, ApiError> {
+    let proof = proof::Proof::Link(body.0.into_inner().token);
+    let (proven, owner) = check(&state, Purpose::TrustDevice, proof).await?;
+    let now = state.clock.now();
+    let mut transaction = state.pool.begin().await?;
+    proof::spend(&mut transaction, now, &proven).await?;
+    audit::record(&mut transaction, &state.keyring, now, Entry::own(Event::DeviceTrusted, &anyone.caller.origin, owner.0)).await?;
+    transaction.commit().await?;
+    Ok(HttpResponse::NoContent().cookie(known_device::cookie(&state, crypto::uuid_v7(now), &proven.email)).finish())
+}
+
+/// A proof of this purpose, and whose account it is about.
+pub(super) async fn check(state: &State, purpose: Purpose, proof: proof::Proof) -> Result<(Proven, AccountId), ApiError> {
+    let proven = proof::check(&mut *state.pool.acquire().await?, &state.keyring, state.clock.now(), &[purpose], &proof).await?;
+    let owner = proven.account.ok_or_else(|| ApiError::new(ErrorCode::InvalidProof))?;
+    Ok((proven, owner))
+}
+
+/// Spends the proof; then nobody is signed in, no device is known, and no other one-time link of the account works.
+pub(super) async fn put_out(connection: &mut PgConnection, state: &State, owner: AccountId, proven: &Proven) -> Result<(), ApiError> {
+    let now = state.clock.now();
+    if !accounts::store::forget_devices(connection, owner, now).await? {
+        return Err(ApiError::new(ErrorCode::InvalidProof));
+    }
+    proof::spend(connection, now, proven).await?;
+    proof::store::end_proofs(connection, owner, &Purpose::ENDED_BY_RECOVERY, now).await?;
+    sessions::end_all(connection, owner.0, now).await?;
+    Ok(())
+}
+
+/// The password is void, and a letter to set a new one is on its way: somebody else knew it.
+pub(super) async fn start_over(connection: &mut PgConnection, state: &State, owner: AccountId, email: &Email) -> Result<(), ApiError> {
+    credentials::store::remove_password(connection, owner.0).await?;
+    let lifetime = state.settings.terms.proof;
+    let claim = Claim { purpose: Purpose::PasswordReset, email, account: Some(owner), session: None, lifetime };
+    let issued = proof::issue(connection, &state.keyring, state.clock.now(), claim).await?;
+    Ok(mailed::send(connection, state, email, Letter::PasswordReset(&issued)).await?)
+}

@@ -1,0 +1,173 @@
+//! Roles and what they allow. Practices 1.rbac, 10.layered. Attacks: `tests/suite/attacks/s01_authorization/role_escalation.rs`.
+
+use crate::{
+    access::{
+        permission::demand::{RolesManage, RolesRead},
+        role::{self, Role},
+        store,
+    },
+    accounts::Name,
+    audit::{self, Entry, Event},
+    edge::{
+        guard::May,
+        valid::{Field, Valid},
+    },
+    error::ApiError,
+    state::State,
+};
+use actix_web::{
+    HttpResponse,
+    web::{Data, Json, Path},
+};
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::BTreeSet;
+use utoipa::ToSchema;
+
+/// A role.
+#[derive(Serialize, ToSchema)]
+pub struct RoleAnswer {
+    /// Its name, which identifies it.
+    #[schema(example = "auditor")]
+    name: String,
+    /// What it is for.
+    description: String,
+    /// Whether it is protected.
+    built_in: bool,
+    /// What it allows.
+    permissions: Vec<String>,
+}
+
+impl From<&Role> for RoleAnswer {
+    fn from(role: &Role) -> Self {
+        let Role { name, description, built_in, permissions } = role.clone();
+        Self { name, description, built_in, permissions: permissions.names() }
+    }
+}
+
+/// All roles.
+#[derive(Serialize, ToSchema)]
+pub struct Roles {
+    /// By name. There are at most a hundred.
+    items: Vec<RoleAnswer>,
+}
+
+/// List roles
+#[utoipa::path(get, path = "/v1/roles", tag = "roles", responses((status = 200, description = "All roles", body = Roles)))]
+pub async fn list(_: May<RolesRead>, state: Data<State>) -> Result<HttpResponse, ApiError> {
+    let roles = store::roles(&mut *state.pool.acquire().await?).await?;
+    Ok(HttpResponse::Ok().json(Roles { items: roles.iter().map(RoleAnswer::from).collect() }))
+}
+
+/// A permission.
+#[derive(Serialize, ToSchema)]
+pub struct PermissionAnswer {
+    /// Its name.
+    #[schema(example = "users:read")]
+    name: String,
+    /// What it allows.
+    description: String,
+}
+
+/// All permissions.
+#[derive(Serialize, ToSchema)]
+pub struct Permissions {
+    /// By name.
+    items: Vec<PermissionAnswer>,
+}
+
+/// List permissions
+///
+/// The closed list that roles are made of.
+#[utoipa::path(get, path = "/v1/permissions", tag = "roles", responses((status = 200, description = "All permissions", body = Permissions)))]
+pub async fn permissions(_: May<RolesRead>, state: Data<State>) -> Result<HttpResponse, ApiError> {
+    let permissions = store::permissions(&mut *state.pool.acquire().await?).await?;
+    let items = permissions.into_iter().map(|(name, description)| PermissionAnswer { name, description }).collect();
+    Ok(HttpResponse::Ok().json(Permissions { items }))
+}
+
+/// A new role.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateRole {
+    /// Lower-case letters, digits and hyphens, beginning with a letter.
+    #[garde(custom(|name: &String, (): &()| role::check_name(name).map_err(garde::Error::new)))]
+    #[schema(max_length = 50, pattern = "^[a-z][a-z0-9-]{0,49}$", example = "support")]
+    name: String,
+    /// What it is for.
+    #[garde(dive)]
+    #[schema(value_type = String, min_length = 1, max_length = 100)]
+    description: Field<Name>,
+    /// What it allows.
+    #[garde(length(max = 100))]
+    permissions: BTreeSet<String>,
+}
+
+/// What a role is changed to.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeRole {
+    /// What it is for.
+    #[garde(dive)]
+    #[schema(value_type = String, min_length = 1, max_length = 100)]
+    description: Field<Name>,
+    /// What it allows, all of it.
+    #[garde(length(max = 100))]
+    permissions: BTreeSet<String>,
+}
+
+fn parse(name: String, description: Field<Name>, permissions: &BTreeSet<String>) -> Result<Role, ApiError> {
+    let permissions =
+        role::parse_permissions(permissions).map_err(|_| ApiError::invalid_field("permissions", "names a permission that does not exist"))?;
+    Ok(Role { name, description: description.take("description")?.as_str().to_owned(), built_in: false, permissions })
+}
+
+/// Make a role
+///
+/// Nobody makes one that allows more than they may do themselves.
+#[utoipa::path(post, path = "/v1/roles", tag = "roles", request_body = CreateRole,
+    responses((status = 201, description = "The role", body = RoleAnswer)))]
+pub async fn create(may: May<RolesManage>, state: Data<State>, body: Valid<Json<CreateRole>>) -> Result<HttpResponse, ApiError> {
+    let CreateRole { name, description, permissions } = body.0.into_inner();
+    let (role, now) = (parse(name, description, &permissions)?, state.clock.now());
+    let mut transaction = state.pool.begin().await?;
+    role::create(&mut transaction, may.principal.account, &role, now).await?;
+    let detail = json!({ "role": role.name, "permissions": role.permissions.names() });
+    let entry = Entry::new(Event::RoleCreated, &may.caller.origin, Some(may.principal.account), None).detail(detail);
+    audit::record(&mut transaction, &state.keyring, now, entry).await?;
+    transaction.commit().await?;
+    Ok(HttpResponse::Created().json(RoleAnswer::from(&role)))
+}
+
+/// Change a role
+///
+/// Everybody who has it feels it with their next request.
+#[utoipa::path(put, path = "/v1/roles/{name}", tag = "roles", request_body = ChangeRole,
+    params(("name" = String, Path, description = "The role")), responses((status = 200, description = "The role", body = RoleAnswer)))]
+pub async fn change(may: May<RolesManage>, state: Data<State>, name: Path<String>, body: Valid<Json<ChangeRole>>) -> Result<HttpResponse, ApiError> {
+    let ChangeRole { description, permissions } = body.0.into_inner();
+    let (role, now) = (parse(name.into_inner(), description, &permissions)?, state.clock.now());
+    let mut transaction = state.pool.begin().await?;
+    let before = role::change(&mut transaction, may.principal.account, &role, now).await?;
+    let detail = json!({ "role": role.name, "before": before.names(), "after": role.permissions.names() });
+    let entry = Entry::new(Event::RoleChanged, &may.caller.origin, Some(may.principal.account), None).detail(detail);
+    audit::record(&mut transaction, &state.keyring, now, entry).await?;
+    transaction.commit().await?;
+    Ok(HttpResponse::Ok().json(RoleAnswer::from(&role)))
+}
+
+/// Delete a role
+///
+/// Nobody has it any more.
+#[utoipa::path(delete, path = "/v1/roles/{name}", tag = "roles", params(("name" = String, Path, description = "The role")),
+    responses((status = 204, description = "It is gone")))]
+pub async fn delete(may: May<RolesManage>, state: Data<State>, name: Path<String>) -> Result<HttpResponse, ApiError> {
+    let now = state.clock.now();
+    let mut transaction = state.pool.begin().await?;
+    role::delete(&mut transaction, may.principal.account, &name, now).await?;
+    let entry = Entry::new(Event::RoleDeleted, &may.caller.origin, Some(may.principal.account), None).detail(json!({ "role": *name }));
+    audit::record(&mut transaction, &state.keyring, now, entry).await?;
+    transaction.commit().await?;
+    Ok(HttpResponse::NoContent().finish())
+}

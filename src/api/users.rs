@@ -1,0 +1,296 @@
+//! People, for administrators. The guard says who may; `access/role.rs` says on whom: nobody acts on somebody who holds more, and
+//! an administrator always remains. Practices 1.rbac, 1.object-check, 10.layered.
+//! Attacks: `tests/suite/attacks/s01_authorization/`.
+
+use crate::{
+    access::{
+        permission::demand::{RolesAssign, UsersManage, UsersRead},
+        role::{self, Actor, Assignment},
+        store::assignments_of,
+    },
+    accounts::{
+        AccountId, Name,
+        directory::{Filter, Listed, Status, store},
+    },
+    audit::{self, Entry, Event},
+    edge::{
+        guard::May,
+        page::{MAX_LIMIT, Page, Window},
+        valid::{Field, Valid},
+    },
+    error::{ApiError, ErrorCode},
+    sessions,
+    state::State,
+};
+use actix_web::{
+    HttpResponse,
+    web::{Data, Json, Path, Query},
+};
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use time::OffsetDateTime;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+/// An account.
+#[derive(Serialize, ToSchema)]
+pub struct User {
+    /// Its id.
+    id: AccountId,
+    /// The proven address.
+    email: String,
+    /// What the owner wants to be called.
+    name: String,
+    /// Its state.
+    status: Status,
+    /// Where the owner belongs.
+    department: Option<String>,
+    /// The roles that count now.
+    roles: Vec<String>,
+    /// When it began.
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+    /// When somebody last signed in.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    last_signed_in_at: Option<OffsetDateTime>,
+}
+
+fn show(listed: Listed) -> User {
+    let Listed { id, email, name, status, department, roles, created_at, last_signed_in_at } = listed;
+    User { id, email, name, status, department, roles, created_at, last_signed_in_at }
+}
+
+/// Which accounts, and how many.
+#[derive(Deserialize, Validate, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct UsersQuery {
+    /// The address begins like this.
+    #[garde(length(chars, max = 254), custom(no_control))]
+    email: Option<String>,
+    /// In this state.
+    #[garde(skip)]
+    #[param(inline)]
+    status: Option<Status>,
+    /// In this department.
+    #[garde(dive)]
+    #[param(value_type = Option<String>, max_length = 100)]
+    department: Option<Field<Name>>,
+    /// With this role.
+    #[garde(custom(a_role_name))]
+    #[param(max_length = 50)]
+    role: Option<String>,
+    /// Items of a page, 1 to 100.
+    #[garde(range(min = 1, max = MAX_LIMIT))]
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<i64>,
+    /// From the page before.
+    #[garde(length(bytes, max = 64))]
+    cursor: Option<String>,
+}
+
+#[expect(clippy::ref_option, reason = "the shape that garde calls")]
+fn no_control(text: &Option<String>, (): &()) -> garde::Result {
+    if text.iter().flat_map(|text| text.chars()).any(char::is_control) { Err(garde::Error::new("contains control characters")) } else { Ok(()) }
+}
+
+#[expect(clippy::ref_option, reason = "the shape that garde calls")]
+fn a_role_name(name: &Option<String>, (): &()) -> garde::Result {
+    name.iter().try_for_each(|name| role::check_name(name)).map_err(garde::Error::new)
+}
+
+/// List accounts
+///
+/// The newest first.
+#[utoipa::path(get, path = "/v1/users", tag = "users", params(UsersQuery),
+    responses((status = 200, description = "A page of accounts", body = Page<User>)))]
+pub async fn list(may: May<UsersRead>, state: Data<State>, query: Valid<Query<UsersQuery>>) -> Result<HttpResponse, ApiError> {
+    let UsersQuery { email, status, department, role, limit, cursor } = query.0.into_inner();
+    let window = Window::read(&state, "users", may.principal.account, limit, cursor.as_deref())?;
+    let department = department.map(|department| department.take("department")).transpose()?;
+    let filter = Filter {
+        email: email.map(|email| email.to_lowercase()),
+        status,
+        department: department.map(|department| department.as_str().to_owned()),
+        role,
+        before: window.after,
+    };
+    let rows = store::list(&mut *state.pool.acquire().await?, &filter, window.rows(), state.clock.now()).await?;
+    Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id.0, show)))
+}
+
+/// Read an account
+#[utoipa::path(get, path = "/v1/users/{id}", tag = "users", params(("id" = Uuid, Path, description = "The account")),
+    responses((status = 200, description = "The account", body = User)))]
+pub async fn read(_: May<UsersRead>, state: Data<State>, id: Path<Uuid>) -> Result<HttpResponse, ApiError> {
+    let found = store::find(&mut *state.pool.acquire().await?, AccountId(id.into_inner()), state.clock.now()).await?;
+    Ok(HttpResponse::Ok().json(show(found.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?)))
+}
+
+/// The state of an account.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetDisabled {
+    /// Whether nobody gets in.
+    #[garde(skip)]
+    disabled: bool,
+}
+
+/// Disable or enable an account
+///
+/// Disabling signs the person out everywhere at once.
+#[utoipa::path(put, path = "/v1/users/{id}/disabled", tag = "users", request_body = SetDisabled,
+    params(("id" = Uuid, Path, description = "The account")), responses((status = 200, description = "The account", body = User)))]
+pub async fn set_disabled(
+    may: May<UsersManage>,
+    state: Data<State>,
+    id: Path<Uuid>,
+    body: Valid<Json<SetDisabled>>,
+) -> Result<HttpResponse, ApiError> {
+    let (id, disabled, now) = (AccountId(id.into_inner()), body.0.disabled, state.clock.now());
+    let mut transaction = state.pool.begin().await?;
+    role::begin_change(&mut transaction, Actor::Person(may.principal.account), Some(id.0), now).await?;
+    if store::set_disabled(&mut transaction, id, disabled, now).await? {
+        let ended = if disabled { sessions::end_all(&mut transaction, id.0, now).await? } else { 0 };
+        if role::is_administrator(&mut transaction, id.0).await? {
+            role::ensure_administrator_remains(&mut transaction).await?;
+        }
+        let event = if disabled { Event::AccountDisabled } else { Event::AccountEnabled };
+        let entry = Entry::new(event, &may.caller.origin, Some(may.principal.account), Some(id.0)).detail(json!({ "sessions": ended }));
+        audit::record(&mut transaction, &state.keyring, now, entry).await?;
+    }
+    let found = store::find(&mut transaction, id, now).await?.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
+    transaction.commit().await?;
+    Ok(HttpResponse::Ok().json(show(found)))
+}
+
+/// Where somebody belongs.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetDepartment {
+    /// The department; `null` for none.
+    #[garde(dive)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
+    department: Option<Field<Name>>,
+}
+
+/// Set an account's department
+#[utoipa::path(put, path = "/v1/users/{id}/department", tag = "users", request_body = SetDepartment,
+    params(("id" = Uuid, Path, description = "The account")), responses((status = 200, description = "The account", body = User)))]
+pub async fn set_department(
+    may: May<UsersManage>,
+    state: Data<State>,
+    id: Path<Uuid>,
+    body: Valid<Json<SetDepartment>>,
+) -> Result<HttpResponse, ApiError> {
+    let (id, now) = (AccountId(id.into_inner()), state.clock.now());
+    let department = body.0.into_inner().department.map(|department| department.take("department")).transpose()?;
+    let mut transaction = state.pool.begin().await?;
+    role::begin_change(&mut transaction, Actor::Person(may.principal.account), Some(id.0), now).await?;
+    if !store::set_department(&mut transaction, id, department.as_ref(), now).await? {
+        return Err(ApiError::new(ErrorCode::NotFound));
+    }
+    let entry = Entry::new(Event::DepartmentChanged, &may.caller.origin, Some(may.principal.account), Some(id.0))
+        .detail(json!({ "department": department.as_ref().map(Name::as_str) }));
+    audit::record(&mut transaction, &state.keyring, now, entry).await?;
+    let found = store::find(&mut transaction, id, now).await?.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
+    transaction.commit().await?;
+    Ok(HttpResponse::Ok().json(show(found)))
+}
+
+/// Sign somebody out everywhere
+#[utoipa::path(delete, path = "/v1/users/{id}/sessions", tag = "users", params(("id" = Uuid, Path, description = "The account")),
+    responses((status = 204, description = "Signed out")))]
+pub async fn end_sessions(may: May<UsersManage>, state: Data<State>, id: Path<Uuid>) -> Result<HttpResponse, ApiError> {
+    let (id, now) = (AccountId(id.into_inner()), state.clock.now());
+    let mut transaction = state.pool.begin().await?;
+    role::begin_change(&mut transaction, Actor::Person(may.principal.account), Some(id.0), now).await?;
+    if store::find(&mut transaction, id, now).await?.is_none() {
+        return Err(ApiError::new(ErrorCode::NotFound));
+    }
+    let ended = sessions::end_all(&mut transaction, id.0, now).await?;
+    let entry = Entry::new(Event::SessionsRevoked, &may.caller.origin, Some(may.principal.account), Some(id.0)).detail(json!({ "sessions": ended }));
+    audit::record(&mut transaction, &state.keyring, now, entry).await?;
+    transaction.commit().await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// A role of somebody.
+#[derive(Serialize, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserRole {
+    /// The role.
+    #[garde(custom(|name: &String, (): &()| role::check_name(name).map_err(garde::Error::new)))]
+    #[schema(max_length = 50, example = "auditor")]
+    role: String,
+    /// It ends at this time; without one it stays.
+    #[garde(skip)]
+    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    expires_at: Option<OffsetDateTime>,
+}
+
+/// The roles of somebody.
+#[derive(Serialize, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserRoles {
+    /// Each at most once.
+    #[garde(dive, length(max = role::MAX_ROLES))]
+    #[schema(max_items = 100)]
+    roles: Vec<UserRole>,
+}
+
+impl UserRoles {
+    fn of(assignments: Vec<Assignment>) -> Self {
+        Self { roles: assignments.into_iter().map(|Assignment { role, expires_at }| UserRole { role, expires_at }).collect() }
+    }
+}
+
+/// Read an account's roles
+#[utoipa::path(get, path = "/v1/users/{id}/roles", tag = "users", params(("id" = Uuid, Path, description = "The account")),
+    responses((status = 200, description = "The roles", body = UserRoles)))]
+pub async fn read_roles(_: May<UsersRead>, state: Data<State>, id: Path<Uuid>) -> Result<HttpResponse, ApiError> {
+    let (id, mut connection) = (id.into_inner(), state.pool.acquire().await?);
+    if store::find(&mut connection, AccountId(id), state.clock.now()).await?.is_none() {
+        return Err(ApiError::new(ErrorCode::NotFound));
+    }
+    Ok(HttpResponse::Ok().json(UserRoles::of(assignments_of(&mut connection, id).await?)))
+}
+
+/// Set an account's roles
+///
+/// To exactly these, at once. Nobody gives or takes a role that allows more than they may do themselves.
+#[utoipa::path(put, path = "/v1/users/{id}/roles", tag = "users", request_body = UserRoles,
+    params(("id" = Uuid, Path, description = "The account")), responses((status = 200, description = "The roles", body = UserRoles)))]
+pub async fn set_roles(may: May<RolesAssign>, state: Data<State>, id: Path<Uuid>, body: Valid<Json<UserRoles>>) -> Result<HttpResponse, ApiError> {
+    let (id, now) = (id.into_inner(), state.clock.now());
+    let mut wanted: Vec<Assignment> = body
+        .0
+        .into_inner()
+        .roles
+        .into_iter()
+        .map(|UserRole { role, expires_at }| Assignment { role, expires_at: expires_at.map(whole_micros) })
+        .collect();
+    wanted.sort_by(|a, b| a.role.cmp(&b.role));
+    if wanted.windows(2).any(|pair| pair[0].role == pair[1].role) {
+        return Err(ApiError::invalid_field("roles", "names a role twice"));
+    }
+    if wanted.iter().any(|assignment| assignment.expires_at.is_some_and(|end| end <= now)) {
+        return Err(ApiError::invalid_field("roles", "has an end in the past"));
+    }
+    let mut transaction = state.pool.begin().await?;
+    let before = role::assign(&mut transaction, Actor::Person(may.principal.account), id, &wanted, now).await?;
+    let names = |assignments: &[Assignment]| assignments.iter().map(|assignment| assignment.role.clone()).collect::<Vec<_>>();
+    let entry = Entry::new(Event::RolesChanged, &may.caller.origin, Some(may.principal.account), Some(id))
+        .detail(json!({ "before": names(&before), "after": names(&wanted) }));
+    audit::record(&mut transaction, &state.keyring, now, entry).await?;
+    transaction.commit().await?;
+    Ok(HttpResponse::Ok().json(UserRoles::of(wanted)))
+}
+
+/// As Postgres stores it, so that a time sent again is the same time.
+fn whole_micros(time: OffsetDateTime) -> OffsetDateTime {
+    time.replace_nanosecond(time.microsecond() * 1000).unwrap_or(time)
+}

@@ -1,0 +1,250 @@
+//! What happened: one closed list of events, each written in the transaction of what it tells about, so that there is no deed
+//! without its event and no event without its deed. The run-time role can add and read, never change.
+//!
+//! Personal details (address, device, e-mail) are sealed under a key of the person whose they are ([`subject_key`]): of the actor,
+//! else of the subject. Erasing somebody deletes that key, and what remains is anonymous. Refusals that strangers cause are written only after their quota.
+//! Practices 11.audit, 8.redaction. Attacks: `tests/suite/attacks/s02_credentials/`.
+
+pub mod store;
+pub mod subject_key;
+
+use crate::platform::{crypto, db::StoreError, keyring::Keyring};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+use std::net::IpAddr;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+macro_rules! events {
+    ($($(#[$about:meta])* $variant:ident = $name:literal;)*) => {
+        /// The closed list of events.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Event { $($(#[$about])* $variant,)* }
+
+        impl Event {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The stable name.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+        }
+    };
+}
+
+events! {
+    /// An account began.
+    AccountCreated = "account.created";
+    /// The owner changed the name.
+    ProfileChanged = "account.profile_changed";
+    /// Somebody signed in; `detail.new_device` says whether the device was known.
+    SignedIn = "session.started";
+    /// A password was refused.
+    SignInRefused = "session.refused";
+    /// The owner signed out.
+    SignedOut = "session.ended";
+    /// One session was ended from the device list, or all others, or all; `detail.sessions` counts them.
+    SessionsRevoked = "session.revoked";
+    /// "This was not me".
+    SessionDisowned = "session.disowned";
+    /// A device became known by a mailed link.
+    DeviceTrusted = "device.trusted";
+    /// A letter for a new password was asked for.
+    PasswordResetRequested = "password.reset_requested";
+    /// A new password was set by a letter.
+    PasswordReset = "password.reset";
+    /// A new password was set by the signed-in owner.
+    PasswordChanged = "password.changed";
+    /// Another address was asked for.
+    EmailChangeRequested = "email.change_requested";
+    /// The address was changed.
+    EmailChanged = "email.changed";
+    /// The change of address was taken back.
+    EmailChangeUndone = "email.change_undone";
+    /// The owner closed the account.
+    AccountClosed = "account.closed";
+    /// The owner keeps the account after all.
+    AccountKept = "account.kept";
+    /// The person was erased.
+    AccountErased = "account.erased";
+    /// The owner asked for a copy of the data.
+    ExportRequested = "export.requested";
+    /// The owner fetched it.
+    ExportFetched = "export.fetched";
+    /// An administrator disabled an account.
+    AccountDisabled = "account.disabled";
+    /// An administrator enabled an account.
+    AccountEnabled = "account.enabled";
+    /// An administrator set the department.
+    DepartmentChanged = "account.department_changed";
+    /// Somebody's roles were set.
+    RolesChanged = "account.roles_changed";
+    /// A role was made.
+    RoleCreated = "role.created";
+    /// A role's permissions were changed.
+    RoleChanged = "role.changed";
+    /// A role was deleted.
+    RoleDeleted = "role.deleted";
+    /// Somebody was invited.
+    InvitationSent = "invitation.sent";
+    /// An invitation was taken back.
+    InvitationRevoked = "invitation.revoked";
+    /// An invitation was accepted.
+    InvitationAccepted = "invitation.accepted";
+}
+
+/// Where a call came from.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The request's id, as in the log.
+    pub request: Option<Uuid>,
+    /// The client's address.
+    pub address: Option<IpAddr>,
+    /// The client's coarse device name.
+    pub device: String,
+}
+
+impl Origin {
+    /// The service itself, or its command line.
+    #[must_use]
+    pub fn service() -> Self {
+        Self { request: None, address: None, device: "the service".into() }
+    }
+}
+
+/// An event to be written.
+#[derive(Clone)]
+pub struct Entry<'e> {
+    event: Event,
+    origin: &'e Origin,
+    is_refused: bool,
+    actor: Option<Uuid>,
+    subject: Option<Uuid>,
+    detail: Value,
+    emails: Vec<String>,
+}
+
+/// The personal part of an event.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Personal {
+    /// The client's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+    /// The client's device.
+    pub device: String,
+    /// E-mail addresses that it is about, the newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub emails: Vec<String>,
+}
+
+impl<'e> Entry<'e> {
+    /// Something that the owner did to their own account.
+    #[must_use]
+    pub fn own(event: Event, origin: &'e Origin, account: Uuid) -> Self {
+        Self::new(event, origin, Some(account), Some(account))
+    }
+
+    /// Something that `actor` did to `subject`.
+    #[must_use]
+    pub fn new(event: Event, origin: &'e Origin, actor: Option<Uuid>, subject: Option<Uuid>) -> Self {
+        Self { event, origin, is_refused: false, actor, subject, detail: json!({}), emails: Vec::new() }
+    }
+
+    /// It was refused.
+    #[must_use]
+    pub fn refused(self) -> Self {
+        Self { is_refused: true, ..self }
+    }
+
+    /// What else is to be known. Nothing personal.
+    #[must_use]
+    pub fn detail(self, detail: Value) -> Self {
+        Self { detail, ..self }
+    }
+
+    /// An address that it is about.
+    #[must_use]
+    pub fn email(mut self, email: &str) -> Self {
+        self.emails.push(email.to_owned());
+        self
+    }
+}
+
+/// Writes an event as part of the caller's transaction.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn record(connection: &mut PgConnection, keyring: &Keyring, now: OffsetDateTime, entry: Entry<'_>) -> Result<(), StoreError> {
+    let id = crypto::uuid_v7(now);
+    let personal = Personal { address: entry.origin.address, device: entry.origin.device.clone(), emails: entry.emails.clone() };
+    let plain = serde_json::to_vec(&personal)?;
+    let owner = entry.actor.or(entry.subject);
+    let (key_version, sealed) = subject_key::seal(connection, keyring, now, owner, id.as_bytes(), &plain).await?;
+    store::insert(connection, id, now, &entry, key_version, &sealed).await?;
+    metrics::counter!("portcullis_audit_events_total", "event" => entry.event.name()).increment(1);
+    Ok(())
+}
+
+/// A page of events, the newest first, with their personal part where its key still exists.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn list(connection: &mut PgConnection, keyring: &Keyring, filter: &Filter, limit: i64) -> Result<Vec<Recorded>, StoreError> {
+    let rows = store::list(connection, filter, limit).await?;
+    let owners: Vec<Uuid> = rows.iter().filter_map(|row| row.actor.or(row.subject)).collect();
+    let keys = subject_key::of(connection, keyring, &owners).await?;
+    let open = |row: store::Row| {
+        let plain = match row.actor.or(row.subject) {
+            Some(owner) => keys.get(&owner).and_then(|key| crypto::open(key.expose(), row.id.as_bytes(), &row.sealed).ok()),
+            None => subject_key::open_nobodys(keyring, row.key_version, row.id.as_bytes(), &row.sealed),
+        };
+        let personal = plain.and_then(|plain| serde_json::from_slice(&plain).ok());
+        let store::Row { id, at, event, outcome, actor, subject, request, detail, .. } = row;
+        Recorded { id, at, event, outcome, actor, subject, request, detail, personal }
+    };
+    Ok(rows.into_iter().map(open).collect())
+}
+
+/// Which events to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// About this account.
+    pub subject: Option<Uuid>,
+    /// By this account.
+    pub actor: Option<Uuid>,
+    /// Of this kind.
+    pub event: Option<String>,
+    /// With this outcome.
+    pub outcome: Option<String>,
+    /// Not before.
+    pub from: Option<OffsetDateTime>,
+    /// Before.
+    pub until: Option<OffsetDateTime>,
+    /// Older than this event.
+    pub before: Option<Uuid>,
+}
+
+/// An event as it was written.
+pub struct Recorded {
+    /// Its id; the order of ids is the order of time.
+    pub id: Uuid,
+    /// When.
+    pub at: OffsetDateTime,
+    /// What.
+    pub event: String,
+    /// `success` or `refused`.
+    pub outcome: String,
+    /// Who did it.
+    pub actor: Option<Uuid>,
+    /// To whom.
+    pub subject: Option<Uuid>,
+    /// In which request.
+    pub request: Option<Uuid>,
+    /// What else.
+    pub detail: Value,
+    /// From where; `None` once the person was erased.
+    pub personal: Option<Personal>,
+}

@@ -1,0 +1,96 @@
+//! The SQL of the audit log.
+
+use crate::audit::{Entry, Filter};
+use serde_json::Value;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    id: Uuid,
+    now: OffsetDateTime,
+    entry: &Entry<'_>,
+    key_version: Option<i32>,
+    sealed: &[u8],
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO audit_events (id, at, event, outcome, actor, subject, request, detail, sealed, key_version)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        id,
+        now,
+        entry.event.name(),
+        if entry.is_refused { "refused" } else { "success" },
+        entry.actor,
+        entry.subject,
+        entry.origin.request,
+        entry.detail,
+        sealed,
+        key_version
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+pub(super) struct Row {
+    pub id: Uuid,
+    pub at: OffsetDateTime,
+    pub event: String,
+    pub outcome: String,
+    pub actor: Option<Uuid>,
+    pub subject: Option<Uuid>,
+    pub request: Option<Uuid>,
+    pub detail: Value,
+    pub sealed: Vec<u8>,
+    pub key_version: Option<i32>,
+}
+
+pub(super) async fn list(connection: &mut PgConnection, filter: &Filter, limit: i64) -> Result<Vec<Row>, sqlx::Error> {
+    sqlx::query_as!(
+        Row,
+        "SELECT id, at, event, outcome, actor, subject, request, detail, sealed, key_version FROM audit_events
+         WHERE ($1::uuid IS NULL OR subject = $1) AND ($2::uuid IS NULL OR actor = $2) AND ($3::text IS NULL OR event = $3)
+           AND ($4::text IS NULL OR outcome = $4) AND ($5::timestamptz IS NULL OR at >= $5) AND ($6::timestamptz IS NULL OR at < $6)
+           AND ($7::uuid IS NULL OR id < $7)
+         ORDER BY id DESC LIMIT $8",
+        filter.subject,
+        filter.actor,
+        filter.event,
+        filter.outcome,
+        filter.from,
+        filter.until,
+        filter.before,
+        limit
+    )
+    .fetch_all(connection)
+    .await
+}
+
+pub(super) async fn keys(connection: &mut PgConnection, subjects: &[Uuid]) -> Result<Vec<(Uuid, i32, Vec<u8>)>, sqlx::Error> {
+    let rows = sqlx::query!("SELECT subject, key_version, sealed FROM subject_keys WHERE subject = ANY($1)", subjects).fetch_all(connection).await?;
+    Ok(rows.into_iter().map(|row| (row.subject, row.key_version, row.sealed)).collect())
+}
+
+pub(super) async fn insert_key(
+    connection: &mut PgConnection,
+    subject: Uuid,
+    version: i32,
+    sealed: &[u8],
+    now: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO subject_keys (subject, sealed, key_version, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        subject,
+        sealed,
+        version,
+        now
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+pub(super) async fn delete_key(connection: &mut PgConnection, subject: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!("DELETE FROM subject_keys WHERE subject = $1", subject).execute(connection).await.map(drop)
+}

@@ -1,0 +1,209 @@
+//! The commands. `serve` is the default; in development it brings the database up to date by itself, in production it refuses
+//! a schema that is behind.
+
+mod admin;
+
+use crate::{
+    api,
+    credentials::password::{HashPool, Passwords},
+    platform::{
+        clock::Clock,
+        crypto, db, files,
+        keyring::{KeyBytes, Keyring},
+        local_postgres::LocalPostgres,
+        mail::{Mailer, Transport},
+        telemetry,
+    },
+    server::{Parts, Service, tls, tls::Identity},
+    sessions::seen::Seen,
+    settings::{self, Database, Environment, Settings},
+    state::State,
+};
+use anyhow::Context;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use metrics_exporter_prometheus::PrometheusHandle;
+use sqlx::PgPool;
+use std::{fs, io::Write, pin::pin, sync::Arc, thread};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::{EnvFilter, util::SubscriberInitExt};
+
+/// A user and account REST API on Postgres.
+#[derive(clap::Parser)]
+#[command(name = "portcullis", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Serve (the default).
+    Serve,
+    /// Apply outstanding migrations as the owner of the database.
+    Migrate,
+    /// Print the API document (OpenAPI 3.1).
+    Openapi,
+    /// Administrators.
+    #[command(subcommand)]
+    Admin(admin::Command),
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Whatever kept it from its work, in words for the operator.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self.command.unwrap_or(Command::Serve) {
+            Command::Serve => serve(Settings::from_process()?).await,
+            Command::Migrate => migrate(&Settings::from_process()?).await,
+            Command::Admin(command) => admin::run(command, &Settings::from_process()?).await,
+            Command::Openapi => {
+                // a reader that has seen enough (`| head`) is no fault of ours
+                match writeln!(std::io::stdout(), "{}", api::document().to_pretty_json()?) {
+                    Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// The database in the settings, or a private one that lives as long as the second value.
+async fn database(settings: &Settings) -> anyhow::Result<(Database, Option<LocalPostgres>)> {
+    if let Some(database) = settings.database.clone() {
+        return Ok((database, None));
+    }
+    let local = LocalPostgres::start(&settings.data_dir.join("postgres"), &[]).await?;
+    Ok((Database { service: local.runtime(), owner: local.owner() }, Some(local)))
+}
+
+/// What every command that works on the service's data needs.
+struct Opened {
+    pool: PgPool,
+    keyring: Keyring,
+    /// The private cluster, if there is one: it lives as long as this.
+    local: Option<LocalPostgres>,
+}
+
+async fn open(settings: &Settings, clock: &Clock) -> anyhow::Result<Opened> {
+    let (database, local) = database(settings).await?;
+    if settings.environment == Environment::Development {
+        db::migrate(&database.owner).await.context("cannot bring the database up to date")?;
+    }
+    let pool = db::pool(database.service, settings.database_connections);
+    db::check_schema(&pool).await?;
+    let keyring = Keyring::open(&pool, &key_encryption_key(settings)?, clock.now()).await?;
+    Ok(Opened { pool, keyring, local })
+}
+
+/// Password hashing as the settings say.
+fn passwords(settings: &Settings, keyring: &Keyring) -> anyhow::Result<Passwords> {
+    let threads = settings.hashing.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into));
+    let pool = HashPool::start(threads, settings.hashing.queue)?;
+    Ok(Passwords::new(pool, keyring.clone(), settings.hashing.cost))
+}
+
+async fn migrate(settings: &Settings) -> anyhow::Result<()> {
+    let (database, _local) = database(settings).await?;
+    db::migrate(&database.owner).await.context("cannot bring the database up to date")?;
+    println!("the database is up to date");
+    Ok(())
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<()> {
+    telemetry::subscriber(settings.log_format, EnvFilter::try_new(&settings.log)?, std::io::stdout).try_init()?;
+    let recorder = telemetry::install_metrics()?;
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut order_to_stop = pin!(async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    });
+    let (service, _local) = tokio::select! {
+        started = start(settings, recorder) => started?,
+        () = &mut order_to_stop => return Ok(()),
+    };
+    order_to_stop.await;
+    tracing::info!("stopping: running requests may finish");
+    service.stop().await;
+    Ok(())
+}
+
+async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result<(Service, Option<LocalPostgres>)> {
+    let clock = Clock::system();
+    let Opened { pool, keyring, local } = open(&settings, &clock).await?;
+    let passwords = passwords(&settings, &keyring)?;
+    let identity = match &settings.tls {
+        Some(paths) => Identity::from_files(paths)?,
+        None => Identity::for_development(&private_folder(&settings, "tls")?, &clock)?,
+    };
+    let transport = match settings.smtp.clone() {
+        Some(smtp) => smtp,
+        None => Transport::Files(private_folder(&settings, "mail")?),
+    };
+    let mailer = Mailer { transport, from: settings.mail_from.clone() };
+    let settings = Arc::new(settings);
+    let state = State {
+        settings: settings.clone(),
+        pool,
+        clock,
+        keyring,
+        passwords,
+        seen: Seen::default(),
+        letter_waits: Arc::default(),
+        export_waits: Arc::default(),
+    };
+    let service = Service::start(Parts { state, mailer, identity, recorder })?;
+    announce(&service, &settings, local.as_ref());
+
+    Ok((service, local))
+}
+
+/// From the settings; development makes one that outlives the process and that only this user can read.
+fn key_encryption_key(settings: &Settings) -> anyhow::Result<KeyBytes> {
+    if let Some(key) = settings.key_encryption_key.clone() {
+        return Ok(key);
+    }
+    fs::create_dir_all(&settings.data_dir)?;
+    let path = settings.data_dir.join("key-encryption-key");
+    let text = files::read_or_create_private(&path, || Ok(STANDARD.encode(crypto::random::<32>())))?;
+    settings::parse_key(&text).map_err(|reason| anyhow::anyhow!("{} {reason}", path.display()))
+}
+
+fn private_folder(settings: &Settings, name: &str) -> anyhow::Result<std::path::PathBuf> {
+    let folder = settings.data_dir.join(name);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// Says where everything is; in development for a person, with a line to try.
+fn announce(service: &Service, settings: &Settings, local: Option<&LocalPostgres>) {
+    tracing::info!(https = %service.https, http = ?service.http, operators = ?service.operators, public_url = %settings.public_url, "serving");
+    if settings.environment == Environment::Production {
+        return;
+    }
+    let data = &settings.data_dir;
+    let mut lines = vec![format!("Portcullis serves {} (try {}/docs)", settings.public_url, settings.public_url)];
+    if let Some(operators) = service.operators {
+        lines.push(format!("  operators  http://{operators}/metrics and /readyz"));
+    }
+    match local {
+        Some(local) => lines.push(format!("  database   private Postgres, socket in {}", local.socket_folder().display())),
+        None => lines.push("  database   as DATABASE_URL says".to_owned()),
+    }
+    if settings.smtp.is_none() {
+        lines.push(format!("  letters    {}", data.join("mail").display()));
+    }
+    if settings.tls.is_none() {
+        let authority = tls::authority_certificate(&data.join("tls"));
+        lines.push(format!("  authority  {} (make your browser trust it, or accept its warning)", authority.display()));
+        lines.push(format!(
+            "Try: curl --cacert {} {}/v1/auth/register --json '{{\"email\":\"ada@example.org\"}}'",
+            authority.display(),
+            settings.public_url
+        ));
+    }
+    let _ = writeln!(std::io::stdout(), "{}\n", lines.join("\n"));
+}

@@ -1,0 +1,90 @@
+//! Making exports of personal data: everything that is held about somebody, as JSON, sealed under their own key.
+
+use crate::{
+    access::store::assignments_of,
+    accounts::{self, AccountId, Email, export::store},
+    audit::{self, Filter, subject_key},
+    letters::{self, Letter},
+    platform::{db::StoreError, outbox},
+    sessions,
+    state::State,
+};
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+/// Most events in one export, the newest; `/v1/me/events` has the rest.
+const MAX_EVENTS: i64 = 10_000;
+
+pub(super) async fn make_all(state: &State) -> Result<(), StoreError> {
+    loop {
+        let mut transaction = state.pool.begin().await?;
+        let Some((id, owner)) = store::next_pending(&mut transaction).await? else { return Ok(()) };
+        make(&mut transaction, state, id, owner).await?;
+        transaction.commit().await?;
+        state.letter_waits.notify_one();
+    }
+}
+
+async fn make(connection: &mut PgConnection, state: &State, id: Uuid, owner: AccountId) -> Result<(), StoreError> {
+    let now = state.clock.now();
+    let account = accounts::store::find_own(connection, owner).await?;
+    let email = account.as_ref().and_then(|account| Email::parse(&account.email).ok());
+    let contents = match account {
+        Some(account) => contents(connection, state, &account, now).await?,
+        // disabled or closed meanwhile: nobody can fetch it, and it must not come up again
+        None => json!({}),
+    };
+    let plain = Zeroizing::new(serde_json::to_vec_pretty(&contents)?);
+    let (_, sealed) = subject_key::seal(connection, &state.keyring, now, Some(owner.0), id.as_bytes(), &plain).await?;
+    store::fill(connection, id, &sealed).await?;
+    if let Some(email) = email {
+        let letter = Letter::ExportReady(id, state.settings.terms.export.whole_days());
+        outbox::enqueue(connection, &state.keyring, now, &letters::write(&email, &state.settings.public_url, letter)).await?;
+    }
+    Ok(())
+}
+
+async fn contents(connection: &mut PgConnection, state: &State, account: &accounts::Account, now: OffsetDateTime) -> Result<Value, StoreError> {
+    let owner = account.id.0;
+    let roles = assignments_of(connection, owner).await?;
+    let sessions = sessions::store::list_own(connection, owner, now).await?;
+    let filter = Filter { subject: Some(owner), ..Filter::default() };
+    let events = audit::list(connection, &state.keyring, &filter, MAX_EVENTS).await?;
+    Ok(json!({
+        "account": {
+            "id": owner,
+            "email": account.email,
+            "name": account.name,
+            "department": account.department,
+            "created_at": show(account.created_at),
+            "updated_at": show(account.updated_at),
+        },
+        "roles": roles.iter().map(|role| json!({ "role": role.role, "expires_at": role.expires_at.map(show) })).collect::<Vec<_>>(),
+        "sessions": sessions.iter().map(|session| json!({
+            "id": session.id,
+            "device": session.device,
+            "address": session.address,
+            "signed_in_at": show(session.authenticated_at),
+            "last_seen_at": show(session.last_seen_at),
+        })).collect::<Vec<_>>(),
+        "events": events.iter().map(|event| {
+            // from where somebody else acted is theirs
+            let personal = event.personal.as_ref().filter(|_| event.actor.is_none_or(|actor| actor == owner));
+            json!({
+                "id": event.id,
+                "at": show(event.at),
+                "event": event.event,
+                "outcome": event.outcome,
+                "detail": event.detail,
+                "personal": personal,
+            })
+        }).collect::<Vec<_>>(),
+    }))
+}
+
+fn show(time: OffsetDateTime) -> String {
+    time.format(&Rfc3339).unwrap_or_default()
+}

@@ -1,0 +1,42 @@
+//! Forgetting what has expired, in small batches by an index each, so that no purge holds anything up.
+
+use crate::{
+    access,
+    accounts::{export, proof},
+    edge::rate_limit,
+    platform::{db::StoreError, outbox},
+    sessions,
+    state::State,
+};
+use time::Duration;
+
+/// Rows of one statement.
+const BATCH: i64 = 1000;
+/// Ended sessions and proofs are kept this long, so that "what happened yesterday" has an answer.
+const KEPT: Duration = Duration::days(7);
+/// Dead letters are kept this long for an operator.
+const DEAD_LETTERS_KEPT: Duration = Duration::days(30);
+
+/// Runs a purge until it finds less than a batch, and counts what went.
+macro_rules! purge_all {
+    ($state:expr, $name:literal, $purge:expr, $before:expr) => {
+        loop {
+            let gone = $purge(&mut *$state.pool.acquire().await?, $before, BATCH).await?;
+            metrics::counter!("portcullis_purged_total", "rows" => $name).increment(gone);
+            if gone < BATCH.unsigned_abs() {
+                break;
+            }
+        }
+    };
+}
+
+pub(super) async fn purge(state: &State) -> Result<(), StoreError> {
+    let now = state.clock.now();
+    purge_all!(state, "sessions", sessions::store::purge, now - KEPT);
+    purge_all!(state, "proofs", proof::store::purge, now - KEPT);
+    purge_all!(state, "quota_counters", rate_limit::store::purge, now);
+    purge_all!(state, "role_assignments", access::store::purge, now);
+    purge_all!(state, "exports", export::store::purge, now);
+    purge_all!(state, "dead_letters", outbox::purge, now - DEAD_LETTERS_KEPT);
+    Ok(())
+}

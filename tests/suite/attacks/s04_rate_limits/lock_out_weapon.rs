@@ -1,0 +1,74 @@
+//! The throttle as a weapon: wrong passwords by the hundred keep the owner out. A device that the owner used before has a quota of
+//! its own; after a hundred in a row an unknown one needs a mailed link, whatever it sends.
+
+use crate::support::app::{Answer, PASSWORD, TestApp};
+use reqwest::Method;
+use serde_json::json;
+
+#[actix_web::test]
+async fn the_owners_known_device_gets_in_while_an_attack_runs() {
+    let app = TestApp::with(&[("PORTCULLIS_LOGIN_ACCOUNT_QUOTA", "5"), ("PORTCULLIS_LOGIN_DEVICE_QUOTA", "3")]).await;
+    let mut ada = app.member("ada@example.org").await;
+    let guesses = futures_util::future::join_all((0..10).map(|n| {
+        let mut stranger = app.visitor();
+        async move { stranger.sign_in("ada@example.org", &format!("guess number {n}")).await }
+    }))
+    .await;
+    assert_eq!(guesses.iter().filter(|answer| answer.status == 429).count(), 5);
+    assert_eq!(app.visitor().sign_in("ada@example.org", PASSWORD).await.status, 429, "an unknown device, even with the right password");
+    assert_eq!(ada.sign_in("ada@example.org", PASSWORD).await.status, 200, "the owner's own");
+
+    // the cookie is no licence to guess, and is worth nothing for another address or altered
+    for n in 0..3 {
+        assert_eq!(ada.sign_in("ada@example.org", &format!("guess number {n}")).await.status, 401);
+    }
+    assert_eq!(ada.sign_in("ada@example.org", PASSWORD).await.status, 429);
+    let mut forger = app.visitor();
+    let device = ada.device.clone().unwrap();
+    for forged in [device.replacen(".1.", ".2.", 1), format!("{device}x"), "__Host-portcullis-device=x".into(), device.replace('.', "")] {
+        forger.device = Some(forged.clone());
+        assert_eq!(forger.sign_in("ada@example.org", PASSWORD).await.status, 429, "{forged}");
+    }
+    app.create_account("bob@example.org").await;
+    for n in 0..5 {
+        app.visitor().sign_in("bob@example.org", &format!("guess number {n}")).await;
+    }
+    assert_eq!(ada.sign_in("bob@example.org", PASSWORD).await.status, 429, "bob does not know ada's device");
+    app.clock.advance(time::Duration::days(180));
+    assert_eq!(ada.sign_in("ada@example.org", PASSWORD).await.status, 200, "a new window; the device is forgotten by now");
+}
+
+#[actix_web::test]
+async fn after_too_many_wrong_passwords_in_a_row_an_unknown_device_needs_a_letter() {
+    let app = TestApp::with(&[("PORTCULLIS_LOGIN_FAILURES", "4"), ("PORTCULLIS_LOGIN_ACCOUNT_QUOTA", "10000")]).await;
+    let mut ada = app.member("ada@example.org").await;
+    for n in 0..4 {
+        assert_eq!(app.visitor().sign_in("ada@example.org", &format!("guess number {n}")).await.status, 401);
+    }
+    let mut stranger = app.visitor();
+    let wrong = stranger.sign_in("ada@example.org", "one more guess, wrong").await;
+    app.all_letters_sent().await;
+    assert!(app.letters_to("ada@example.org").iter().all(|letter| !letter.text.contains("/go/trust")), "a wrong one makes no letter");
+    let right = stranger.sign_in("ada@example.org", PASSWORD).await;
+    assert_eq!((right.status.as_u16(), &right.text), (401, &wrong.text), "the guesser does not learn that it was right");
+    let letter = app.letter_about("ada@example.org", "/go/trust").await;
+
+    let trusted = stranger.post("/v1/auth/devices/trust", json!({ "token": letter.token })).await;
+    assert_eq!(trusted.status, 204, "{}", trusted.text);
+    assert!(trusted.cookie().is_none(), "a link signs nobody in");
+    stranger.device = trusted.cookie_named("__Host-portcullis-device");
+    assert_eq!(stranger.sign_in("ada@example.org", PASSWORD).await.status, 200);
+    assert_eq!(app.visitor().sign_in("ada@example.org", PASSWORD).await.status, 200, "the row of failures has ended");
+
+    for n in 0..5 {
+        app.visitor().sign_in("ada@example.org", &format!("guess number {n}")).await;
+    }
+    assert_eq!(ada.sign_in("ada@example.org", PASSWORD).await.status, 200, "a known device needs no letter");
+    let unknown = |n: usize| {
+        let body = json!({ "email": "nobody@example.org", "password": format!("guess number {n}") });
+        Answer::of(app.visitor().request(Method::POST, "/v1/auth/login").json(&body))
+    };
+    for n in 0..6 {
+        assert_eq!(unknown(n).await.text, wrong.text, "an address without an account looks the same all the way");
+    }
+}
