@@ -22,7 +22,10 @@ CREATE INDEX exports_expired ON exports (expires_at);
 GRANT SELECT, INSERT, UPDATE, DELETE ON exports TO portcullis_runtime;
 
 -- A letter that no server took after many tries: kept sealed for an operator, not tried again.
-ALTER TABLE outbox ADD COLUMN dead_at timestamptz;
+ALTER TABLE outbox
+    ADD COLUMN dead_at timestamptz,
+    -- its link has run out by then: not worth sending any more
+    ADD COLUMN expires_at timestamptz;
 DROP INDEX outbox_due;
 CREATE INDEX outbox_due ON outbox (due_at) WHERE dead_at IS NULL;
 CREATE INDEX outbox_dead ON outbox (dead_at) WHERE dead_at IS NOT NULL;

@@ -38,6 +38,14 @@ impl Email {
         if email.len() > MAX_LEN { Err("is longer than 254 octets") } else { Ok(Self(email)) }
     }
 
+    /// What one mailbox is counted by: without the tag behind a plus sign, which most servers ignore when they deliver.
+    #[must_use]
+    pub fn mailbox(&self) -> String {
+        let (local, domain) = self.0.rsplit_once('@').unwrap_or((&self.0, ""));
+        let untagged = local.split_once('+').map_or(local, |(untagged, _)| untagged);
+        format!("{}@{domain}", if untagged.is_empty() { local } else { untagged })
+    }
+
     /// The canonical spelling.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -56,7 +56,7 @@ pub async fn change_email(signed_in: SignedIn, state: Data<State>, body: Valid<J
     let ChangeEmail { email, current_password } = body.0.into_inner();
     let (SignedIn { principal, caller }, email) = (signed_in, email.take("email")?);
     reauthenticate(&state, &principal, &current_password).await?;
-    mailed::spend_letter(&state, &email).await?;
+    mailed::spend_letter(&state, &caller, &email).await?;
 
     let (now, lifetime) = (state.clock.now(), state.settings.terms.proof);
     let account = Some(accounts::AccountId(principal.account));

@@ -98,7 +98,7 @@ pub async fn create(may: May<InvitationsManage>, state: Data<State>, body: Valid
     if roles.iter().any(|name| role::check_name(name).is_err()) {
         return Err(ApiError::invalid_field("roles", "names a role that does not exist"));
     }
-    mailed::spend_letter(&state, &email).await?;
+    mailed::spend_letter(&state, &may.caller, &email).await?;
 
     let mut transaction = state.pool.begin().await?;
     role::ensure_may_give(&mut transaction, inviter, &roles, now).await?;

@@ -119,6 +119,7 @@ fn quotas(state: &State, email: &Email, caller: &Caller, device: Option<KnownDev
         None => vec![
             Count::of(state, Quota::LoginFromAddress, &[email, &caller.client.network().to_string()]),
             Count::of(state, Quota::LoginToAccount, &[email]),
+            Count::of(state, Quota::LoginFromNetwork, &[&caller.client.network().to_string()]),
             failures,
         ],
     }
@@ -166,10 +167,10 @@ async fn refuse(state: &State, caller: &Caller, email: &Email, refused: Refused)
     let entry = Entry::new(Event::SignInRefused, &caller.origin, None, refused.account).refused();
     audit::record(&mut *state.pool.acquire().await?, &state.keyring, state.clock.now(), entry).await?;
     if let (true, Some(account)) = (refused.needs_link, refused.account) {
-        let (state, email) = (state.clone(), email.clone());
+        let (state, caller, email) = (state.clone(), caller.clone(), email.clone());
         // after the answer, which must take the same time whether the password was right or not
         actix_web::rt::spawn(async move {
-            if let Err(error) = mail_trust_link(&state, &email, account).await {
+            if let Err(error) = mail_trust_link(&state, &caller, &email, account).await {
                 tracing::warn!(%error, "the letter that an unknown device needs was not sent");
             }
         });
@@ -177,8 +178,8 @@ async fn refuse(state: &State, caller: &Caller, email: &Email, refused: Refused)
     Err(ApiError::new(ErrorCode::InvalidCredentials))
 }
 
-async fn mail_trust_link(state: &State, email: &Email, account: Uuid) -> Result<(), ApiError> {
-    mailed::spend_letter(state, email).await?;
+async fn mail_trust_link(state: &State, caller: &Caller, email: &Email, account: Uuid) -> Result<(), ApiError> {
+    mailed::spend_letter(state, caller, email).await?;
     let claim =
         Claim { purpose: Purpose::TrustDevice, email, account: Some(AccountId(account)), session: None, lifetime: state.settings.terms.proof };
     let mut transaction = state.pool.begin().await?;

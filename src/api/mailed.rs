@@ -3,7 +3,11 @@
 
 use crate::{
     accounts::{Email, proof::Proof},
-    edge::rate_limit::{Count, Quota, spend},
+    credentials::password::{Password, StoredHash},
+    edge::{
+        guard::Caller,
+        rate_limit::{Count, Quota, spend},
+    },
     error::{ApiError, ErrorCode},
     letters::{self, Letter},
     platform::{db::StoreError, outbox},
@@ -42,17 +46,19 @@ pub(super) fn proof(token: Option<String>, proof_id: Option<Uuid>, code: Option<
 }
 
 /// Counts a letter that a stranger causes, for known and unknown mailboxes alike: not too many, and not too soon after the last.
-pub(super) async fn spend_letter(state: &State, email: &Email) -> Result<(), ApiError> {
+pub(super) async fn spend_letter(state: &State, caller: &Caller, email: &Email) -> Result<(), ApiError> {
+    let mailbox = email.mailbox();
     // one after the other: an impatient caller's clicks must not use the hour up
     if state.settings.quotas.letter_cooldown.is_positive() {
-        spend(state, &[Count::of(state, Quota::LetterCooldown, &[email.as_str()])]).await?;
+        spend(state, &[Count::of(state, Quota::LetterCooldown, &[&mailbox])]).await?;
     }
-    spend(state, &[Count::of(state, Quota::Letters, &[email.as_str()])]).await.map(drop)
+    let from_network = Count::of(state, Quota::LettersFromNetwork, &[&caller.client.network().to_string()]);
+    spend(state, &[Count::of(state, Quota::Letters, &[&mailbox]), from_network]).await.map(drop)
 }
 
 /// Whether one more notice may go to this mailbox. What the notice tells about happens in any case.
 pub(super) async fn may_notify(state: &State, email: &Email) -> Result<bool, ApiError> {
-    match spend(state, &[Count::of(state, Quota::Notices, &[email.as_str()])]).await {
+    match spend(state, &[Count::of(state, Quota::Notices, &[&email.mailbox()])]).await {
         Ok(_) => Ok(true),
         Err(error) if error.code() == ErrorCode::RateLimited => {
             metrics::counter!("portcullis_letters_total", "outcome" => "suppressed").increment(1);
@@ -62,9 +68,18 @@ pub(super) async fn may_notify(state: &State, email: &Email) -> Result<bool, Api
     }
 }
 
+/// Judges and hashes a new password, so many times with one proof or for one person (`of`): a refused one spends nothing else.
+pub(super) async fn new_password(state: &State, of: Uuid, password: &Password, context: Vec<String>) -> Result<StoredHash, ApiError> {
+    spend(state, &[Count::of(state, Quota::NewPasswords, &[&of.to_string()])]).await?;
+    Ok(state.passwords.create(password, context).await?)
+}
+
 /// Puts a letter into the outbox, in the caller's transaction; [`sent`] wakes the job after the commit.
 pub(super) async fn send(connection: &mut PgConnection, state: &State, to: &Email, letter: Letter<'_>) -> Result<(), StoreError> {
-    outbox::enqueue(connection, &state.keyring, state.clock.now(), &letters::write(to, &state.settings.public_url, letter)).await
+    let now = state.clock.now();
+    // a letter whose link has run out is not worth sending
+    let until = letter.lifetime().map(|lifetime| now + lifetime);
+    outbox::enqueue(connection, &state.keyring, now, &letters::write(to, &state.settings.public_url, letter), until).await
 }
 
 /// After the commit: a letter waits.

@@ -9,10 +9,12 @@ use crate::{
 };
 use actix_web::{
     HttpResponse,
+    body::SizedStream,
     http::header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY, LOCATION},
-    web::Path,
+    web::{Bytes, Path},
 };
-use std::sync::Arc;
+use futures_util::stream;
+use std::{borrow::Cow, sync::Arc};
 use utoipa_swagger_ui::{Config, SwaggerFile};
 
 /// The page behind a link in a letter
@@ -50,6 +52,9 @@ pub async fn docs(_: Anyone) -> HttpResponse {
 const VIEWER_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                           base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// Bytes of a file that are handed to a connection at once.
+const PIECE: usize = 16 * 1024;
+
 /// A file of the viewer of this document
 #[utoipa::path(get, path = "/docs/{file}", tag = "pages", params(("file" = String, Path, description = "File name")),
     responses((status = 200, description = "A file", content_type = "text/html", body = String)))]
@@ -63,5 +68,12 @@ pub async fn docs_file(_: Anyone, file: Path<String>) -> Result<HttpResponse, Ap
     if is_compressed {
         answer.insert_header((CONTENT_ENCODING, "gzip"));
     }
-    Ok(answer.body(bytes.into_owned()))
+    // in pieces: a client that asks and does not read must not hold the whole file in memory
+    let bytes = match bytes {
+        Cow::Borrowed(compiled_in) => Bytes::from_static(compiled_in),
+        Cow::Owned(made) => Bytes::from(made),
+    };
+    let length = u64::try_from(bytes.len()).map_err(ApiError::internal)?;
+    let pieces = (0..bytes.len()).step_by(PIECE).map(move |from| Ok::<_, std::convert::Infallible>(bytes.slice(from..bytes.len().min(from + PIECE))));
+    Ok(answer.body(SizedStream::new(length, stream::iter(pieces.collect::<Vec<_>>()))))
 }

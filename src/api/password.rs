@@ -64,7 +64,7 @@ pub async fn change_password(
     let account = accounts::store::find_own(&mut *state.pool.acquire().await?, owner).await?;
     let account = account.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
     let email = Email::parse(&account.email).map_err(|reason| ApiError::internal(anyhow::anyhow!("a stored address {reason}")))?;
-    let hash = state.passwords.create(&password, vec![account.email, account.name]).await?;
+    let hash = mailed::new_password(&state, owner.0, &password, vec![account.email, account.name]).await?;
 
     let now = state.clock.now();
     let may_notify = mailed::may_notify(&state, &email).await?;

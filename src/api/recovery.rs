@@ -52,7 +52,7 @@ pub struct ForgotPassword {
     responses((status = 202, description = "A letter is on its way", body = LetterSent)))]
 pub async fn forgot(anyone: Anyone, state: Data<State>, body: Valid<Json<ForgotPassword>>) -> Result<HttpResponse, ApiError> {
     let email = body.0.into_inner().email.take("email")?;
-    mailed::spend_letter(&state, &email).await?;
+    mailed::spend_letter(&state, &anyone.caller, &email).await?;
 
     let (now, lifetime) = (state.clock.now(), state.settings.terms.proof);
     let mut transaction = state.pool.begin().await?;
@@ -100,7 +100,7 @@ pub async fn reset(anyone: Anyone, state: Data<State>, body: Valid<Json<ResetPas
     let account = accounts::store::find_own(&mut *state.pool.acquire().await?, owner).await?;
     // an address that the account had before proves nothing
     let account = account.filter(|account| account.email == proven.email.as_str()).ok_or_else(|| ApiError::new(ErrorCode::InvalidProof))?;
-    let hash = state.passwords.create(&password, vec![account.email, account.name]).await?;
+    let hash = mailed::new_password(&state, proven.id, &password, vec![account.email, account.name]).await?;
 
     let now = state.clock.now();
     let may_notify = mailed::may_notify(&state, &proven.email).await?;

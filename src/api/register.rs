@@ -49,12 +49,12 @@ pub struct BeginRegistration {
 /// another letter, after a while.
 #[utoipa::path(post, path = "/v1/auth/register", tag = "auth", request_body = BeginRegistration,
     responses((status = 202, description = "A letter is on its way", body = LetterSent)))]
-pub async fn begin(_: Anyone, state: Data<State>, body: Valid<Json<BeginRegistration>>) -> Result<HttpResponse, ApiError> {
+pub async fn begin(anyone: Anyone, state: Data<State>, body: Valid<Json<BeginRegistration>>) -> Result<HttpResponse, ApiError> {
     if !state.settings.open_registration {
         return Err(ApiError::new(ErrorCode::RegistrationClosed));
     }
     let email = body.0.into_inner().email.take("email")?;
-    mailed::spend_letter(&state, &email).await?;
+    mailed::spend_letter(&state, &anyone.caller, &email).await?;
 
     let lifetime = state.settings.terms.proof;
     let mut transaction = state.pool.begin().await?;
@@ -116,7 +116,7 @@ pub async fn complete(anyone: Anyone, state: Data<State>, body: Valid<Json<Compl
 
     // no connection is held while the password is hashed, and a refused password leaves the proof unspent
     let context = vec![proven.email.as_str().to_owned(), name.as_str().to_owned()];
-    let hash = state.passwords.create(&password, context).await?;
+    let hash = mailed::new_password(&state, proven.id, &password, context).await?;
 
     let now = state.clock.now();
     let account = Account::new(&proven.email, &name, now);

@@ -78,6 +78,10 @@ async fn read(payload: &mut Payload, limit: usize) -> Result<Vec<u8>, ApiError> 
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    // serde would take an array for a struct, its items by position
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(ApiError::invalid_field("body", "must be an object"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -171,6 +175,7 @@ mod tests {
             (r#"{"name":"a","canary":1}"#, r#"field: "body", reason: "has an unknown field; known: name""#),
             (r#"{"name":{"$ne":"canary"}}"#, r#"field: "name", reason: "must be a string""#),
             (r#""canary""#, r#"field: "body", reason: "must be struct Body""#),
+            (r#"["canary"]"#, r#"field: "body", reason: "must be an object""#),
             ("{", "code: Malformed"),
             (r#"{"name":"x"} canary"#, "code: Malformed"),
             ("{\"name\":\"\u{0}\"}", "code: Malformed"),

@@ -26,5 +26,5 @@ async fn erase(connection: &mut PgConnection, state: &State, account: AccountId,
     audit::record(connection, &state.keyring, now, Entry::new(Event::AccountErased, &entry_origin, None, Some(account.0))).await?;
     subject_key::forget(connection, account.0).await?;
     store::erase(connection, account, email).await?;
-    outbox::enqueue(connection, &state.keyring, now, &letters::write(email, &state.settings.public_url, Letter::Erased)).await
+    outbox::enqueue(connection, &state.keyring, now, &letters::write(email, &state.settings.public_url, Letter::Erased), None).await
 }

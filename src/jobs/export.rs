@@ -42,7 +42,7 @@ async fn make(connection: &mut PgConnection, state: &State, id: Uuid, owner: Acc
     store::fill(connection, id, &sealed).await?;
     if let Some(email) = email {
         let letter = Letter::ExportReady(id, state.settings.terms.export.whole_days());
-        outbox::enqueue(connection, &state.keyring, now, &letters::write(&email, &state.settings.public_url, letter)).await?;
+        outbox::enqueue(connection, &state.keyring, now, &letters::write(&email, &state.settings.public_url, letter), None).await?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use crate::{
 };
 use secrecy::ExposeSecret;
 use std::borrow::Cow;
+use time::Duration;
 use uuid::Uuid;
 
 /// The closed list of letters.
@@ -82,6 +83,14 @@ impl<'l> Letter<'l> {
     }
 }
 
+impl Letter<'_> {
+    /// How long its link works.
+    #[must_use]
+    pub fn lifetime(self) -> Option<Duration> {
+        self.link().map(|(_, issued)| issued.lifetime)
+    }
+}
+
 /// Writes a letter.
 #[must_use]
 pub fn write(to: &Email, public_url: &Origin, letter: Letter<'_>) -> Mail {
@@ -125,7 +134,6 @@ fn escape(value: &str) -> String {
 mod tests {
     use super::*;
     use crate::platform::crypto::SecretToken;
-    use time::Duration;
 
     #[test]
     fn every_letter_is_filled_in_and_its_values_are_escaped_in_html() {

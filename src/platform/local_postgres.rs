@@ -10,10 +10,14 @@ use crate::platform::{crypto, files};
 use anyhow::{Context, bail};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use std::{
     fs,
-    os::unix::{fs::MetadataExt, fs::PermissionsExt, fs::chown, process::CommandExt},
+    io::Write,
+    os::unix::{
+        fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, fchown},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     time::{Duration, Instant},
@@ -166,7 +170,9 @@ impl LocalPostgres {
     }
 
     async fn create_roles(&self) -> anyhow::Result<()> {
-        let mut connection = PgConnection::connect_with(&self.superuser()).await?;
+        // passwords are in these statements: not into our log, and not into Postgres's when one fails
+        let mut connection = PgConnection::connect_with(&self.superuser().disable_statement_logging()).await?;
+        sqlx::query("SET log_min_error_statement = panic").execute(&mut connection).await?;
         for (role, password) in [(OWNER, &self.credentials.owner), (RUNTIME, &self.credentials.runtime)] {
             let known: bool =
                 sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)").bind(role).fetch_one(&mut connection).await?;
@@ -206,7 +212,8 @@ impl Unprivileged {
 
     fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
-        command.current_dir("/").env("LC_ALL", "C");
+        // none of our environment: it may hold the key that must never get near the database
+        command.current_dir("/").env_clear().env("LC_ALL", "C").envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         if let Some((user, group)) = self.0 {
             command.uid(user).gid(group);
         }
@@ -303,9 +310,14 @@ fn initialise(binaries: &Path, account: &Unprivileged, cluster: &Path, password:
         fs::remove_dir_all(&unfinished)?;
     }
     let password_file = cluster.with_extension("password");
-    files::write_private(&password_file, password.as_bytes())?;
+    if password_file.exists() {
+        fs::remove_file(&password_file)?;
+    }
+    // by the open file, never by its name: the folder belongs to the other user, who could put a link there
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&password_file)?;
+    file.write_all(password.as_bytes())?;
     if let Some((user, group)) = account.0 {
-        chown(&password_file, Some(user), Some(group))?;
+        fchown(&file, Some(user), Some(group))?;
     }
     let output = account
         .command(binaries.join("initdb"))
@@ -330,7 +342,8 @@ async fn connects(options: &PgConnectOptions) -> bool {
 }
 
 fn open_lock(path: &Path) -> std::io::Result<fs::File> {
-    fs::OpenOptions::new().create(true).truncate(false).write(true).open(path)
+    // 0600: whoever can open it can hold it against us
+    fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
 }
 
 fn watch(

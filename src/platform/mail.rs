@@ -15,6 +15,7 @@ use lettre::{
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use url::Url;
 
 /// A rendered letter.
 #[derive(Clone, Serialize, Deserialize)]
@@ -45,7 +46,14 @@ impl Transport {
     /// When it is no SMTP address or one without TLS.
     pub fn smtp(url: &SecretString) -> Result<Self, String> {
         let url = url.expose_secret();
-        if !(url.starts_with("smtps://") || url.starts_with("smtp://") && url.contains("tls=required")) {
+        let parsed = Url::parse(url).map_err(|_| "is no SMTP address".to_owned())?;
+        let options: Vec<_> = parsed.query_pairs().collect();
+        let is_secure = match parsed.scheme() {
+            "smtps" => options.is_empty(),
+            "smtp" => matches!(&options[..], [(name, value)] if name == "tls" && value == "required"),
+            _ => false,
+        };
+        if !is_secure {
             return Err("must be smtps://… or smtp://…?tls=required".into());
         }
         let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(|_| "is no SMTP address".to_owned())?;

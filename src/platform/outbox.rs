@@ -9,6 +9,7 @@ use crate::platform::{
     keyring::{Keyring, Purpose},
     mail::{Mail, Mailer},
 };
+use futures_util::{StreamExt, TryStreamExt, stream};
 use sqlx::{PgConnection, PgPool};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -16,19 +17,35 @@ use uuid::Uuid;
 /// A claimed letter that was not sent within this time is up for grabs again: its sender has died.
 const LEASE: Duration = Duration::minutes(2);
 
-/// Letters sent in one round.
+/// Letters claimed in one round: with [`AT_ONCE`] and 20 s of patience for a server, all of them end within the lease.
 const BATCH: i64 = 20;
 
-/// Puts a letter into the outbox as part of the caller's transaction.
+/// Letters sent at the same time.
+const AT_ONCE: usize = 5;
+
+/// Puts a letter into the outbox as part of the caller's transaction. After `until` it is not worth sending any more.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn enqueue(connection: &mut PgConnection, keyring: &Keyring, now: OffsetDateTime, mail: &Mail) -> Result<(), StoreError> {
+pub async fn enqueue(
+    connection: &mut PgConnection,
+    keyring: &Keyring,
+    now: OffsetDateTime,
+    mail: &Mail,
+    until: Option<OffsetDateTime>,
+) -> Result<(), StoreError> {
     let id = crypto::uuid_v7(now);
     let (version, sealed) = keyring.seal(Purpose::Outbox, id.as_bytes(), &serde_json::to_vec(mail)?)?;
-    sqlx::query!("INSERT INTO outbox (id, sealed, key_version, created_at, due_at) VALUES ($1, $2, $3, $4, $4)", id, sealed, version, now)
-        .execute(connection)
-        .await?;
+    sqlx::query!(
+        "INSERT INTO outbox (id, sealed, key_version, created_at, due_at, expires_at) VALUES ($1, $2, $3, $4, $4, $5)",
+        id,
+        sealed,
+        version,
+        now,
+        until
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -42,7 +59,7 @@ pub async fn deliver_due(pool: &PgPool, keyring: &Keyring, mailer: &Mailer, cloc
     let claimed = sqlx::query!(
         "UPDATE outbox SET attempts = attempts + 1, due_at = $2
          WHERE id IN (SELECT id FROM outbox WHERE due_at <= $1 AND dead_at IS NULL ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
-         RETURNING id, sealed, key_version, attempts",
+         RETURNING id, sealed, key_version, attempts, expires_at",
         now,
         now + LEASE,
         BATCH
@@ -50,20 +67,40 @@ pub async fn deliver_due(pool: &PgPool, keyring: &Keyring, mailer: &Mailer, cloc
     .fetch_all(pool)
     .await?;
     let count = claimed.len();
-    for row in claimed {
-        let sent = match open(keyring, row.id, row.key_version, &row.sealed) {
-            Ok(mail) => mailer.send(&mail, row.id).await,
-            Err(error) => Err(error),
-        };
-        match sent {
-            Ok(()) => {
-                sqlx::query!("DELETE FROM outbox WHERE id = $1", row.id).execute(pool).await?;
-                metrics::counter!("portcullis_letters_total", "outcome" => "sent").increment(1);
-            }
-            Err(error) => postpone(pool, clock.now(), row.id, row.attempts, attempts, &error).await?,
+    // a few at once: a server that hangs must not use the lease of the others up
+    let rounds = stream::iter(claimed).map(|row| async move {
+        let letter = Claimed { id: row.id, sealed: row.sealed, key_version: row.key_version, attempts: row.attempts };
+        if row.expires_at.is_some_and(|end| end <= now) {
+            return erase(pool, row.id, "expired").await;
         }
-    }
+        deliver(pool, keyring, mailer, clock, letter, attempts).await
+    });
+    rounds.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
     Ok(count)
+}
+
+struct Claimed {
+    id: Uuid,
+    sealed: Vec<u8>,
+    key_version: i32,
+    attempts: i32,
+}
+
+async fn deliver(pool: &PgPool, keyring: &Keyring, mailer: &Mailer, clock: &Clock, letter: Claimed, attempts: i32) -> Result<(), sqlx::Error> {
+    let sent = match open(keyring, letter.id, letter.key_version, &letter.sealed) {
+        Ok(mail) => mailer.send(&mail, letter.id).await,
+        Err(error) => Err(error),
+    };
+    match sent {
+        Ok(()) => erase(pool, letter.id, "sent").await,
+        Err(error) => postpone(pool, clock.now(), letter.id, letter.attempts, attempts, &error).await,
+    }
+}
+
+async fn erase(pool: &PgPool, id: Uuid, outcome: &'static str) -> Result<(), sqlx::Error> {
+    sqlx::query!("DELETE FROM outbox WHERE id = $1", id).execute(pool).await?;
+    metrics::counter!("portcullis_letters_total", "outcome" => outcome).increment(1);
+    Ok(())
 }
 
 /// Later, or after the last attempt never: then the letter stays, sealed, for an operator to look at.

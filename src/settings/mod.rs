@@ -43,6 +43,12 @@ pub struct Quotas {
     pub login_account: i32,
     /// Failed sign-ins for one account from one known device in 15 minutes.
     pub login_device: i32,
+    /// Failed sign-ins from one address for all accounts in 15 minutes.
+    pub login_network: i32,
+    /// Letters that strangers at one address cause in an hour.
+    pub letters_network: i32,
+    /// New passwords that are tried with one letter or by one person in 15 minutes.
+    pub new_passwords: i32,
     /// Wrong passwords in a row after which unknown devices need a mailed link.
     pub login_failures: i32,
     /// Wrong passwords of a signed-in person in 15 minutes.
@@ -230,6 +236,9 @@ impl Settings {
                 login: read.number("PORTCULLIS_LOGIN_QUOTA", 1..=1000),
                 login_account: read.number("PORTCULLIS_LOGIN_ACCOUNT_QUOTA", 1..=10_000),
                 login_device: read.number("PORTCULLIS_LOGIN_DEVICE_QUOTA", 1..=1000),
+                login_network: read.number("PORTCULLIS_LOGIN_NETWORK_QUOTA", 1..=100_000),
+                letters_network: read.number("PORTCULLIS_LETTER_NETWORK_QUOTA", 1..=100_000),
+                new_passwords: read.number("PORTCULLIS_NEW_PASSWORD_QUOTA", 3..=1000),
                 login_failures: read.number("PORTCULLIS_LOGIN_FAILURES", 1..=100),
                 reauthentication: read.number("PORTCULLIS_REAUTHENTICATION_QUOTA", 1..=1000),
                 letters: read.number("PORTCULLIS_LETTER_QUOTA", 1..=100),

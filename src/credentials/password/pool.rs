@@ -69,11 +69,25 @@ impl HashPool {
             metrics::counter!("portcullis_password_hash_rejected_total").increment(1);
             Busy
         })?;
+        let _pending = Pending::new();
+        result.await.map_err(|_| Busy)
+    }
+}
+
+/// Counts a waiting caller for as long as there is one: a call that is given up is dropped in the middle of its wait.
+struct Pending(metrics::Gauge);
+
+impl Pending {
+    fn new() -> Self {
         let gauge = metrics::gauge!("portcullis_password_hash_pending");
         gauge.increment(1.0);
-        let result = result.await;
-        gauge.decrement(1.0);
-        result.map_err(|_| Busy)
+        Self(gauge)
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
     }
 }
 

@@ -26,14 +26,20 @@ pub enum Quota {
     LoginToAccount,
     /// Failed sign-ins for one account from one known device.
     LoginFromDevice,
+    /// Failed sign-ins from one network for all accounts, by unknown devices: one password tried on many.
+    LoginFromNetwork,
     /// Wrong passwords for one account since the last right one. Only counted; `api/login.rs` decides what follows.
     LoginFailures,
     /// Wrong passwords of a signed-in person.
     Reauthentication,
     /// Letters that strangers may cause to one mailbox.
     Letters,
+    /// Letters that strangers in one network may cause, to anybody.
+    LettersFromNetwork,
     /// The time between two of them.
     LetterCooldown,
+    /// New passwords that are tried with one proof, or by one signed-in person: judging and hashing them is work.
+    NewPasswords,
     /// Notices to the owner of one mailbox.
     Notices,
 }
@@ -44,20 +50,28 @@ impl Quota {
             Self::LoginFromAddress => "login_from_address",
             Self::LoginToAccount => "login_to_account",
             Self::LoginFromDevice => "login_from_device",
+            Self::LoginFromNetwork => "login_from_network",
             Self::LoginFailures => "login_failures",
             Self::Reauthentication => "reauthentication",
             Self::Letters => "letters",
+            Self::LettersFromNetwork => "letters_from_network",
             Self::LetterCooldown => "letter_cooldown",
+            Self::NewPasswords => "new_passwords",
             Self::Notices => "notices",
         }
     }
 
     fn window(self, quotas: &Quotas) -> Duration {
         match self {
-            Self::LoginFromAddress | Self::LoginToAccount | Self::LoginFromDevice | Self::Reauthentication => Duration::minutes(15),
+            Self::LoginFromAddress
+            | Self::LoginToAccount
+            | Self::LoginFromDevice
+            | Self::LoginFromNetwork
+            | Self::NewPasswords
+            | Self::Reauthentication => Duration::minutes(15),
             // "in a row" has no end
             Self::LoginFailures => Duration::days(3650),
-            Self::Letters | Self::Notices => Duration::hours(1),
+            Self::Letters | Self::LettersFromNetwork | Self::Notices => Duration::hours(1),
             Self::LetterCooldown => quotas.letter_cooldown,
         }
     }
@@ -67,10 +81,13 @@ impl Quota {
             Self::LoginFromAddress => quotas.login,
             Self::LoginToAccount => quotas.login_account,
             Self::LoginFromDevice => quotas.login_device,
+            Self::LoginFromNetwork => quotas.login_network,
             Self::LoginFailures => i32::MAX,
             Self::Reauthentication => quotas.reauthentication,
             Self::Letters => quotas.letters,
+            Self::LettersFromNetwork => quotas.letters_network,
             Self::LetterCooldown => 1,
+            Self::NewPasswords => quotas.new_passwords,
             Self::Notices => quotas.notices,
         }
     }

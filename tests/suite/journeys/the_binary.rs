@@ -1,11 +1,16 @@
 //! The binary as an operator meets it: first start, second start, Ctrl-C, `kill -9`, and every way in which a start can fail. The
 //! README's tour is run here as it is written.
 
+use crate::support::smtp::{Offers, SmtpServer};
+use portcullis::platform::local_postgres::LocalPostgres;
+use sqlx::{Connection, PgConnection};
 use std::{
+    collections::BTreeSet,
     fs,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
@@ -36,7 +41,11 @@ struct Running {
 
 impl Running {
     fn start(folder: &Path) -> Self {
-        let mut child = portcullis(folder).spawn().unwrap();
+        Self::start_with(folder, &[])
+    }
+
+    fn start_with(folder: &Path, settings: &[(&str, &str)]) -> Self {
+        let mut child = portcullis(folder).envs(settings.iter().copied()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut banner = String::new();
         let mut port = None;
@@ -167,4 +176,75 @@ fn the_api_document_is_printed() {
     assert!(output.status.success());
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(document["paths"]["/v1/me"]["patch"].is_object());
+}
+
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The server has the whole letter, and the service dies before it hears so: the letter goes out again, as the same letter.
+#[actix_web::test]
+async fn a_letter_under_way_survives_kill_nine_with_its_message_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let tls = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tls");
+    fs::create_dir_all(&tls).unwrap();
+    let server = SmtpServer::start(&tls, Offers::Tls);
+    let authority = portcullis::server::tls::authority_certificate(&tls);
+    let url = format!("smtps://user:secret@localhost:{}", server.port);
+    let settings = [("PORTCULLIS_SMTP_URL", url.as_str()), ("SSL_CERT_FILE", authority.to_str().unwrap())];
+    let ids =
+        || -> Vec<String> { server.in_tls.lock().unwrap().iter().filter_map(|line| line.strip_prefix("Message-ID: ")).map(str::to_owned).collect() };
+    let ends = || server.in_tls.lock().unwrap().iter().filter(|line| *line == ".").count();
+
+    server.is_silent.store(true, Ordering::Relaxed);
+    let first = Running::start_with(folder.path(), &settings);
+    for name in ["ada", "bob", "eve"] {
+        let call = "curl -sS --cacert data/tls/ca.pem https://localhost:8443/v1/auth/register --json";
+        first.shell(&format!("{call} '{{\"email\":\"{name}@example.org\"}}'"));
+    }
+    wait_until("the server has a letter", || ends() == 1);
+    first.signal("-KILL");
+    assert!(!first.end());
+    let before = ids();
+    server.is_silent.store(false, Ordering::Relaxed);
+
+    let second = Running::start_with(folder.path(), &settings);
+    // the dead process's claim would run out after two minutes
+    let database = LocalPostgres::start(&folder.path().join("data/postgres"), &[]).await.unwrap();
+    let mut owner = PgConnection::connect_with(&database.owner()).await.unwrap();
+    sqlx::query("UPDATE outbox SET due_at = now()").execute(&mut owner).await.unwrap();
+    wait_until("all letters are out", || ends() >= 4);
+    let after = ids();
+    assert!(before.iter().all(|id| after.iter().filter(|other| *other == id).count() >= 2), "the same letter again: {after:?}");
+    assert_eq!(after.iter().collect::<BTreeSet<_>>().len(), 3, "three letters, each with one id: {after:?}");
+    drop((owner, database));
+    second.signal("-INT");
+    assert!(second.end());
+}
+
+#[test]
+fn an_administrator_is_made_beside_a_running_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Running::start(folder.path());
+    let create = || portcullis(folder.path()).args(["admin", "create", "--email", "root@example.org"]).output().unwrap();
+    let made = create();
+    let said = String::from_utf8(made.stdout).unwrap();
+    assert!(made.status.success(), "{said}{}", String::from_utf8_lossy(&made.stderr));
+    let password = said.lines().find_map(|line| line.strip_prefix("password (shown this once): ")).unwrap();
+    let call = "curl -sS --cacert data/tls/ca.pem https://localhost:8443";
+    let body = format!("{{\"email\":\"root@example.org\",\"password\":\"{password}\"}}");
+    service.shell(&format!("{call}/v1/auth/login --cookie-jar jar --json '{body}'"));
+    assert!(service.shell(&format!("{call}/v1/users --cookie jar")).contains("\"roles\":[\"administrator\"]"));
+
+    let again = create();
+    let said = String::from_utf8(again.stdout).unwrap();
+    assert!(again.status.success() && said.contains("is an administrator") && !said.contains("password"), "{said}");
+    let wrong = fails(portcullis(folder.path()).args(["admin", "create", "--email", "nobody"]));
+    assert!(wrong.contains("--email is no e-mail address"), "{wrong}");
+    service.signal("-TERM");
+    assert!(service.end());
 }

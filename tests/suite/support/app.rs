@@ -42,7 +42,7 @@ pub struct TestApp {
 }
 
 /// Numbers that no ordinary test meets.
-const ROOMY: [(&str, &str); 10] = [
+const ROOMY: [(&str, &str); 13] = [
     ("PORTCULLIS_PUBLIC_URL", PUBLIC_URL),
     ("PORTCULLIS_HTTPS_LISTEN", "127.0.0.1:0"),
     ("PORTCULLIS_HTTP_LISTEN", "off"),
@@ -51,6 +51,9 @@ const ROOMY: [(&str, &str); 10] = [
     ("PORTCULLIS_ADDRESS_QUOTA_BURST", "100000"),
     ("PORTCULLIS_LETTER_QUOTA", "100"),
     ("PORTCULLIS_LETTER_COOLDOWN_SECONDS", "0"),
+    ("PORTCULLIS_LETTER_NETWORK_QUOTA", "10000"),
+    ("PORTCULLIS_LOGIN_NETWORK_QUOTA", "10000"),
+    ("PORTCULLIS_NEW_PASSWORD_QUOTA", "1000"),
     ("PORTCULLIS_LOGIN_QUOTA", "1000"),
     ("PORTCULLIS_HASH_THREADS", "1"),
 ];

@@ -10,8 +10,8 @@ async fn a_mailbox_gets_few_letters_an_hour_whether_known_or_not() {
     app.clock.advance(time::Duration::hours(2));
     let visitor = app.visitor();
     for email in ["known@example.org", "unknown@example.org"] {
-        let spellings = [email.to_owned(), email.to_uppercase(), email.replace("example", "EXAMPLE")];
-        let calls = (0..20).map(|n| visitor.post("/v1/auth/register", json!({ "email": spellings[n % 3] })));
+        let spellings = [email.to_owned(), email.to_uppercase(), email.replace("example", "EXAMPLE"), email.replace('@', "+tag@")];
+        let calls = (0..20).map(|n| visitor.post("/v1/auth/register", json!({ "email": spellings[n % 4] })));
         let answers = futures_util::future::join_all(calls).await;
         assert_eq!(answers.iter().filter(|answer| answer.status == 202).count(), 3, "in parallel and in every spelling");
         let refused = answers.iter().find(|answer| answer.status != 202).unwrap();
@@ -19,7 +19,8 @@ async fn a_mailbox_gets_few_letters_an_hour_whether_known_or_not() {
         assert!((3500..=3601).contains(&refused.header("retry-after").parse::<u64>().unwrap()));
     }
     app.all_letters_sent().await;
-    assert_eq!((app.letters_to("known@example.org").len(), app.letters_to("unknown@example.org").len()), (4, 3));
+    let to_both = |name: &str| app.letters_to(&format!("{name}@example.org")).len() + app.letters_to(&format!("{name}+tag@example.org")).len();
+    assert_eq!((to_both("known"), to_both("unknown")), (4, 3));
     app.clock.advance(time::Duration::hours(1));
     assert_eq!(visitor.post("/v1/auth/register", json!({ "email": "unknown@example.org" })).await.status, 202, "a new hour");
 }
@@ -56,4 +57,13 @@ async fn notices_to_an_owner_end_somewhere_and_hold_nothing_up() {
     app.all_letters_sent().await;
     let notices = app.letters_to("ada@example.org").iter().filter(|letter| letter.text.contains("/go/disown")).count();
     assert_eq!(notices, 4, "the first device's sign-in counted, too");
+}
+
+#[actix_web::test]
+async fn one_network_causes_few_letters_whoever_gets_them() {
+    let app = TestApp::with(&[("PORTCULLIS_LETTER_NETWORK_QUOTA", "4")]).await;
+    let visitor = app.visitor();
+    let calls = (0..12).map(|n| visitor.post("/v1/auth/register", json!({ "email": format!("victim{n}@example.org") })));
+    let answers = futures_util::future::join_all(calls).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 202).count(), 4);
 }

@@ -37,3 +37,29 @@ async fn guessing_from_many_addresses_ends_too() {
     let answers = futures_util::future::join_all(calls).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 401).count(), 6);
 }
+
+#[actix_web::test]
+async fn one_password_tried_on_many_accounts_from_one_address_ends_too() {
+    let app = TestApp::with(&[("PORTCULLIS_LOGIN_NETWORK_QUOTA", "5"), ("PORTCULLIS_HASH_QUEUE", "100")]).await;
+    app.create_account("ada@example.org").await;
+    let guesses = (0..15).map(|n| {
+        let mut visitor = app.visitor();
+        async move { visitor.sign_in(&format!("somebody{n}@example.org"), "the password of the year").await }
+    });
+    let answers = futures_util::future::join_all(guesses).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 401).count(), 5);
+    assert_eq!(answers.iter().filter(|answer| answer.status == 429).count(), 10);
+}
+
+#[actix_web::test]
+async fn guessing_at_an_open_browser_ends_too() {
+    let app = TestApp::with(&[("PORTCULLIS_REAUTHENTICATION_QUOTA", "4")]).await;
+    let ada = app.member("ada@example.org").await;
+    let change = |guess: String| json!({ "current_password": guess, "password": "slow copper rain on wide steps" });
+    let answers = futures_util::future::join_all((0..10).map(|n| ada.post("/v1/me/password", change(format!("guess {n}"))))).await;
+    assert_eq!(answers.iter().filter(|answer| answer.code() == "WRONG_PASSWORD").count(), 4);
+    assert_eq!(answers.iter().filter(|answer| answer.status == 429).count(), 6);
+    assert_eq!(ada.post("/v1/me/password", change(PASSWORD.into())).await.status, 429, "even the right one");
+    let close = json!({ "current_password": PASSWORD });
+    assert_eq!(ada.post("/v1/me/close", close).await.status, 429, "one quota for every call that asks for it");
+}

@@ -55,7 +55,14 @@ fn letters_and_the_password_go_through_tls_or_not_at_all() {
             assert!(!in_clear.contains(secret), "{url}: {in_clear}");
         }
     }
-    for url in ["smtp://user:x@localhost", "smtp://localhost?tls=opportunistic", "http://localhost"] {
+    for url in [
+        "smtp://user:x@localhost",
+        "smtp://localhost?tls=opportunistic",
+        "http://localhost",
+        "smtp://u:tls=required@localhost",
+        "smtp://localhost?tls=opportunistic&x=tls=required",
+        "smtp://localhost?tls=required&tls=opportunistic",
+    ] {
         assert!(Transport::smtp(&url.into()).is_err(), "{url}");
     }
 }

@@ -1,3 +1,4 @@
+mod cookie_tossing;
 mod forged_cookie;
 mod forgotten_session;
 mod password_change;
