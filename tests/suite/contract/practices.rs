@@ -138,6 +138,9 @@ fn the_map_names_every_practice_and_only_what_exists() {
     let known: BTreeSet<&str> = IDS.iter().copied().collect();
     let listed: BTreeSet<&str> = map.keys().map(String::as_str).collect();
     assert_eq!(listed, known);
+    let shown = map.values().filter(|entry| entry["state"].as_str() == Some("shown")).count();
+    let claim = format!("{shown} of the guide's {} practices shown", known.len());
+    assert!(fs::read_to_string("README.md").unwrap().replace('\n', " ").contains(&claim), "the README does not say: {claim}");
     for (id, entry) in &map {
         let entry = entry.as_table().unwrap();
         let text = |name: &str| entry.get(name).and_then(toml::Value::as_str).unwrap_or_default();

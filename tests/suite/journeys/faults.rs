@@ -42,7 +42,7 @@ async fn a_letter_waits_sealed_is_sent_and_erased_and_survives_a_failed_delivery
 async fn a_letter_that_nobody_takes_is_kept_and_not_tried_for_ever_and_one_whose_link_ran_out_is_not_sent() {
     let t = TestDatabase::create().await;
     let mail = Mail { to: "ada@example.org".into(), subject: "Hello".into(), text: "text".into(), html: "<p>text</p>".into() };
-    let enqueue = async |until| outbox::enqueue(&mut *t.pool.acquire().await.unwrap(), &t.keyring, t.clock.now(), &mail, until).await.unwrap();
+    let enqueue = async |until| outbox::enqueue(&mut t.pool.acquire().await.unwrap(), &t.keyring, t.clock.now(), &mail, until).await.unwrap();
     enqueue(None).await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("blocked");
@@ -56,7 +56,7 @@ async fn a_letter_that_nobody_takes_is_kept_and_not_tried_for_ever_and_one_whose
     assert_eq!(outbox::backlog(&t.pool).await.unwrap(), (0, 1), "kept for an operator, and counted");
     t.clock.advance(Duration::days(31));
     let kept_since = t.clock.now() - Duration::days(30);
-    assert_eq!(outbox::purge(&mut *t.pool.acquire().await.unwrap(), kept_since, 10).await.unwrap(), 1);
+    assert_eq!(outbox::purge(&mut t.pool.acquire().await.unwrap(), kept_since, 10).await.unwrap(), 1);
 
     enqueue(Some(t.clock.now() + Duration::minutes(15))).await;
     t.clock.advance(Duration::minutes(15));
