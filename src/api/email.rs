@@ -64,8 +64,8 @@ pub async fn change_email(signed_in: SignedIn, state: Data<State>, body: Valid<J
     let is_taken = accounts::store::is_known(&mut transaction, &email).await?;
     // for a taken address too, as when registering
     let claim = Claim { purpose: Purpose::EmailChange, email: &email, account, session: None, lifetime };
-    let issued = proof::issue(&mut transaction, &state.keyring, now, claim).await?;
-    mailed::send(&mut transaction, &state, &email, if is_taken { Letter::EmailTaken } else { Letter::EmailChange(&issued) }).await?;
+    let issued =
+        mailed::send_proof(&mut transaction, &state, claim, |issued| if is_taken { Letter::EmailTaken } else { Letter::EmailChange(issued) }).await?;
     let entry = Entry::own(Event::EmailChangeRequested, &caller.origin, principal.account).email(email.as_str());
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;
@@ -105,9 +105,8 @@ pub async fn confirm_email(anyone: Anyone, state: Data<State>, body: Valid<Json<
     proof::store::end_proofs(&mut transaction, owner, &Purpose::ENDED_BY_RECOVERY, now).await?;
     proof::store::end_registrations(&mut transaction, &proven.email, now).await?;
     let undo = Claim { purpose: Purpose::EmailUndo, email: &old, account: Some(owner), session: None, lifetime: state.settings.terms.undo };
-    let issued = proof::issue(&mut transaction, &state.keyring, now, undo).await?;
     // never suppressed: it is the owner's way back
-    mailed::send(&mut transaction, &state, &old, Letter::EmailChanged(&issued)).await?;
+    mailed::send_proof(&mut transaction, &state, undo, |issued| Letter::EmailChanged(issued)).await?;
     let entry = Entry::own(Event::EmailChanged, &anyone.caller.origin, owner.0).email(old.as_str()).email(proven.email.as_str());
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;

@@ -6,7 +6,7 @@ use crate::{
     accounts::{
         self, Email, Name,
         invitation::{Invitation, store},
-        proof::{self, Claim, Purpose},
+        proof::{Claim, Purpose},
     },
     api::mailed,
     audit::{self, Entry, Event},
@@ -105,9 +105,10 @@ pub async fn create(may: May<InvitationsManage>, state: Data<State>, body: Valid
     let is_known = accounts::store::is_known(&mut transaction, &email).await?;
     let lifetime = state.settings.terms.invitation;
     let claim = Claim { purpose: Purpose::Invitation, email: &email, account: None, session: None, lifetime };
-    let issued = proof::issue(&mut transaction, &state.keyring, now, claim).await?;
+    let issued =
+        mailed::send_proof(&mut transaction, &state, claim, |issued| if is_known { Letter::AlreadyRegistered } else { Letter::Invitation(issued) })
+            .await?;
     store::insert(&mut transaction, issued.id, inviter, &roles, department.as_ref()).await?;
-    mailed::send(&mut transaction, &state, &email, if is_known { Letter::AlreadyRegistered } else { Letter::Invitation(&issued) }).await?;
     let entry = Entry::new(Event::InvitationSent, &may.caller.origin, Some(inviter), None).detail(json!({ "invitation": issued.id, "roles": roles }));
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;

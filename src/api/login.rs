@@ -183,8 +183,7 @@ async fn mail_trust_link(state: &State, caller: &Caller, email: &Email, account:
     let claim =
         Claim { purpose: Purpose::TrustDevice, email, account: Some(AccountId(account)), session: None, lifetime: state.settings.terms.proof };
     let mut transaction = state.pool.begin().await?;
-    let issued = proof::issue(&mut transaction, &state.keyring, state.clock.now(), claim).await?;
-    mailed::send(&mut transaction, state, email, Letter::TrustDevice(&issued)).await?;
+    mailed::send_proof(&mut transaction, state, claim, |issued| Letter::TrustDevice(issued)).await?;
     transaction.commit().await?;
     mailed::sent(state);
     Ok(())

@@ -2,7 +2,10 @@
 //! Practice 4.sensitive-routes. Attacks: `tests/suite/attacks/s04_rate_limits/letter_bombing.rs`.
 
 use crate::{
-    accounts::{Email, proof::Proof},
+    accounts::{
+        Email,
+        proof::{self, Claim, Issued, Proof},
+    },
     credentials::password::{Password, StoredHash},
     edge::{
         guard::Caller,
@@ -72,6 +75,18 @@ pub(super) async fn may_notify(state: &State, email: &Email) -> Result<bool, Api
 pub(super) async fn new_password(state: &State, of: Uuid, password: &Password, context: Vec<String>) -> Result<StoredHash, ApiError> {
     spend(state, &[Count::of(state, Quota::NewPasswords, &[&of.to_string()])]).await?;
     Ok(state.passwords.create(password, context).await?)
+}
+
+/// Issues a proof and sends the letter that carries it, or that says why there is none to carry: the same work either way.
+pub(super) async fn send_proof(
+    connection: &mut PgConnection,
+    state: &State,
+    claim: Claim<'_>,
+    letter: impl for<'i> FnOnce(&'i Issued) -> Letter<'i>,
+) -> Result<Issued, ApiError> {
+    let issued = proof::issue(connection, &state.keyring, state.clock.now(), claim).await?;
+    send(connection, state, claim.email, letter(&issued)).await?;
+    Ok(issued)
 }
 
 /// Puts a letter into the outbox, in the caller's transaction; [`sent`] wakes the job after the commit.

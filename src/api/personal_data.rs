@@ -151,9 +151,8 @@ pub async fn close(signed_in: SignedIn, state: Data<State>, session: Session, bo
     }
     sessions::end_all(&mut transaction, owner.0, now).await?;
     let claim = Claim { purpose: Purpose::KeepAccount, email: &email, account: Some(owner), session: None, lifetime: grace };
-    let issued = proof::issue(&mut transaction, &state.keyring, now, claim).await?;
     // never suppressed: it is the owner's way back
-    mailed::send(&mut transaction, &state, &email, Letter::Closing(&issued)).await?;
+    mailed::send_proof(&mut transaction, &state, claim, |issued| Letter::Closing(issued)).await?;
     audit::record(&mut transaction, &state.keyring, now, Entry::own(Event::AccountClosed, &caller.origin, owner.0)).await?;
     transaction.commit().await?;
     mailed::sent(&state);

@@ -58,9 +58,14 @@ pub async fn forgot(anyone: Anyone, state: Data<State>, body: Valid<Json<ForgotP
     let mut transaction = state.pool.begin().await?;
     let account = accounts::store::find_active(&mut transaction, &email).await?;
     let claim = Claim { purpose: Purpose::PasswordReset, email: &email, account, session: None, lifetime };
-    let issued = proof::issue(&mut transaction, &state.keyring, now, claim).await?;
-    let letter = if account.is_some() { Letter::PasswordReset(&issued) } else { Letter::NoAccount };
-    mailed::send(&mut transaction, &state, &email, letter).await?;
+    let issued =
+        mailed::send_proof(
+            &mut transaction,
+            &state,
+            claim,
+            |issued| if account.is_some() { Letter::PasswordReset(issued) } else { Letter::NoAccount },
+        )
+        .await?;
     let entry = Entry::new(Event::PasswordResetRequested, &anyone.caller.origin, None, account.map(|account| account.0));
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;
@@ -186,6 +191,5 @@ pub(super) async fn start_over(connection: &mut PgConnection, state: &State, own
     credentials::store::remove_password(connection, owner.0).await?;
     let lifetime = state.settings.terms.proof;
     let claim = Claim { purpose: Purpose::PasswordReset, email, account: Some(owner), session: None, lifetime };
-    let issued = proof::issue(connection, &state.keyring, state.clock.now(), claim).await?;
-    Ok(mailed::send(connection, state, email, Letter::PasswordReset(&issued)).await?)
+    mailed::send_proof(connection, state, claim, |issued| Letter::PasswordReset(issued)).await.map(drop)
 }

@@ -61,9 +61,9 @@ pub async fn begin(anyone: Anyone, state: Data<State>, body: Valid<Json<BeginReg
     let is_known = accounts::store::is_known(&mut transaction, &email).await?;
     // for a known address too: the work is the same, and its token is never sent
     let claim = Claim { purpose: Purpose::Registration, email: &email, account: None, session: None, lifetime };
-    let issued = proof::issue(&mut transaction, &state.keyring, state.clock.now(), claim).await?;
-    let letter = if is_known { Letter::AlreadyRegistered } else { Letter::Registration(&issued) };
-    mailed::send(&mut transaction, &state, &email, letter).await?;
+    let issued =
+        mailed::send_proof(&mut transaction, &state, claim, |issued| if is_known { Letter::AlreadyRegistered } else { Letter::Registration(issued) })
+            .await?;
     transaction.commit().await?;
     mailed::sent(&state);
     Ok(LetterSent::answer(issued.id, lifetime))

@@ -30,7 +30,8 @@ async fn a_dump_holds_no_password_cookie_key_token_or_code() {
         dump.push_str(&rows.join("\n"));
     }
     // the audit log's personal part
-    assert!(!dump.contains("127.0.0.1"), "addresses of events are sealed");
+    let address: String = b"127.0.0.1".iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(!dump.contains("127.0.0.1") && !dump.contains(&address), "addresses of events are sealed");
     assert!(dump.contains("ada@example.org") && dump.contains("$argon2id$"), "the dump is whole");
     let cookie = ada.cookie.unwrap();
     let device = ada.device.unwrap().split('.').next_back().unwrap().to_owned();
