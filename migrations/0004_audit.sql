@@ -21,10 +21,10 @@ CREATE TABLE audit_events (
     request uuid,
     -- nothing personal in here: ids, role names, numbers
     detail jsonb NOT NULL,
-    -- address, device, e-mail addresses: sealed under the key of the actor, else of the subject, else under the keyring's
+    -- address, device, e-mail addresses: sealed under the key of the actor, else of the subject; with a version, under the keyring's
     sealed bytea NOT NULL,
     key_version integer,
-    CHECK ((key_version IS NULL) = (actor IS NOT NULL OR subject IS NOT NULL))
+    CHECK (key_version IS NOT NULL OR actor IS NOT NULL OR subject IS NOT NULL)
 );
 CREATE INDEX audit_events_subject ON audit_events (subject, id);
 CREATE INDEX audit_events_actor ON audit_events (actor, id);

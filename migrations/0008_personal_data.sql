@@ -4,6 +4,8 @@ ALTER TABLE users
     ADD CHECK (status IN ('active', 'disabled', 'closing')),
     -- a closing account is erased at this time
     ADD COLUMN erase_at timestamptz,
+    -- what administrators decide of a closing account holds when it is kept
+    ADD COLUMN disabled_while_closing boolean NOT NULL DEFAULT false,
     ADD CHECK ((status = 'closing') = (erase_at IS NOT NULL));
 CREATE INDEX users_erase_at ON users (erase_at) WHERE erase_at IS NOT NULL;
 GRANT DELETE ON users, passwords TO portcullis_runtime;

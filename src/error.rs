@@ -133,9 +133,9 @@ pub struct ApiError {
     source: Option<anyhow::Error>,
 }
 
-/// Marks an answer that carries the envelope already.
+/// Marks an answer that carries the envelope already, and with which code.
 #[derive(Clone, Copy)]
-pub struct Enveloped;
+pub struct Enveloped(pub ErrorCode);
 
 impl ApiError {
     /// A refusal with nothing to add.
@@ -211,7 +211,7 @@ impl ResponseError for ApiError {
         }
         let body = ErrorBody { code: self.code.name(), message: self.code.message(), fields: self.fields.clone() };
         let mut response = builder.json(ErrorEnvelope { error: body });
-        response.extensions_mut().insert(Enveloped);
+        response.extensions_mut().insert(Enveloped(self.code));
         response
     }
 }

@@ -1,4 +1,4 @@
-//! Portcullis: a user and account REST API on Postgres that shows every practice of an API security guide end to end.
+//! Portcullis: a user and account REST API on Postgres that shows the practices of an API security guide end to end.
 //!
 //! The map, from the door inwards; imports run downwards only:
 //! - [`cli`]: the commands. [`server`]: wiring, listeners, TLS. [`jobs`]: what runs by the clock.

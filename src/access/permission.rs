@@ -1,7 +1,11 @@
 //! The closed list of permissions. The table `permissions` holds the same names, so that roles can refer to them; a test
 //! compares the two. Practice 1.rbac.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+use time::OffsetDateTime;
 
 macro_rules! permissions {
     ($($(#[$about:meta])* $variant:ident = $name:literal;)*) => {
@@ -69,23 +73,11 @@ impl fmt::Display for Permission {
     }
 }
 
-/// What somebody may do.
+/// A set of permissions, as a role has one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Permissions(BTreeSet<Permission>);
 
 impl Permissions {
-    /// Whether this one is among them.
-    #[must_use]
-    pub fn holds(&self, permission: Permission) -> bool {
-        self.0.contains(&permission)
-    }
-
-    /// Whether all of the others are among them.
-    #[must_use]
-    pub fn covers(&self, others: &Self) -> bool {
-        others.0.is_subset(&self.0)
-    }
-
     /// Their names, in order.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
@@ -103,5 +95,53 @@ impl FromIterator<Permission> for Permissions {
 impl FromIterator<String> for Permissions {
     fn from_iter<I: IntoIterator<Item = String>>(names: I) -> Self {
         names.into_iter().filter_map(|name| Permission::named(&name)).collect()
+    }
+}
+
+/// What somebody may do, and until when: of each permission the latest end among the roles that give it; `None`: for good.
+#[derive(Debug, Clone, Default)]
+pub struct Held(BTreeMap<Permission, Option<OffsetDateTime>>);
+
+impl Held {
+    /// Everything, for good.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self(Permission::ALL.iter().map(|permission| (*permission, None)).collect())
+    }
+
+    /// Whether this one is among them now.
+    #[must_use]
+    pub fn holds(&self, permission: Permission) -> bool {
+        self.0.contains_key(&permission)
+    }
+
+    /// Whether all of the others are among them now: for acting on somebody who holds them.
+    #[must_use]
+    pub fn covers(&self, others: &Permissions) -> bool {
+        others.0.iter().all(|other| self.0.contains_key(other))
+    }
+
+    /// Whether all of the others are among them for as long as they are to be given (`None`: for good). A right that ends must not
+    /// make one that lasts.
+    #[must_use]
+    pub fn outlasts(&self, others: &Permissions, until: Option<OffsetDateTime>) -> bool {
+        others.0.iter().all(|other| match (self.0.get(other), until) {
+            (None, _) | (Some(Some(_)), None) => false,
+            (Some(None), _) => true,
+            (Some(Some(end)), Some(until)) => *end >= until,
+        })
+    }
+
+    /// Their names, in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.0.keys().map(ToString::to_string).collect()
+    }
+}
+
+/// From the database: names and ends.
+impl FromIterator<(String, Option<OffsetDateTime>)> for Held {
+    fn from_iter<I: IntoIterator<Item = (String, Option<OffsetDateTime>)>>(rows: I) -> Self {
+        Self(rows.into_iter().filter_map(|(name, end)| Some((Permission::named(&name)?, end))).collect())
     }
 }

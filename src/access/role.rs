@@ -1,13 +1,13 @@
 //! Who may change what people may do.
 //!
-//! Nobody grants what they do not hold, be it by giving a role, by editing one or by inviting somebody; nobody touches the roles
+//! Nobody grants what they do not hold, nor for longer than they hold it, be it by giving a role, by editing one or by inviting somebody; nobody touches the roles
 //! of, or acts on, somebody who holds more; built-in roles stay as they are (also by a trigger); and an administrator always
 //! remains. Every change of authority takes one lock first and looks at the actor again behind it, so that two at once cannot do
 //! together what neither may do alone.
 //! Practices 1.rbac, 1.never-trust-client. Attacks: `tests/suite/attacks/s01_authorization/`.
 
 use crate::access::{
-    permission::{Permission, Permissions},
+    permission::{Held, Permission, Permissions},
     store,
 };
 use sqlx::PgConnection;
@@ -83,11 +83,11 @@ pub enum AccessError {
     Database(#[from] sqlx::Error),
 }
 
-/// Who changes authority: a person, with what they hold, or the command line, which may do everything.
+/// Who changes authority: a person, or the command line, which may do everything.
 #[derive(Debug, Clone, Copy)]
 pub enum Actor {
-    /// A signed-in person.
-    Person(Uuid),
+    /// A signed-in person, by virtue of this permission; `None`: of its being about themselves.
+    Person(Uuid, Option<Permission>),
     /// Somebody with the service's own database login.
     CommandLine,
 }
@@ -97,15 +97,8 @@ impl Actor {
     #[must_use]
     pub fn person(self) -> Option<Uuid> {
         match self {
-            Self::Person(account) => Some(account),
+            Self::Person(account, _) => Some(account),
             Self::CommandLine => None,
-        }
-    }
-
-    async fn permissions(self, connection: &mut PgConnection, now: OffsetDateTime) -> Result<Permissions, AccessError> {
-        match self {
-            Self::Person(account) => Ok(permissions_of(connection, account, now).await?),
-            Self::CommandLine => Ok(Permission::ALL.iter().copied().collect()),
         }
     }
 }
@@ -114,23 +107,24 @@ impl Actor {
 ///
 /// # Errors
 /// When the database is away.
-pub async fn permissions_of(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<Permissions, sqlx::Error> {
+pub async fn permissions_of(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<Held, sqlx::Error> {
     Ok(store::permissions_of(connection, account, now).await?.into_iter().collect())
 }
 
-/// Waits for its turn to change authority, until the end of the transaction, and makes sure that the actor may act on the
-/// subject at all: nobody acts on somebody who holds more.
+/// Waits for its turn to change authority, until the end of the transaction, and then looks at the actor again: they must still
+/// hold what let them in, and nobody acts on somebody who holds more.
 ///
 /// # Errors
 /// [`AccessError::BeyondOwn`], or when the database is away.
-pub async fn begin_change(
-    connection: &mut PgConnection,
-    actor: Actor,
-    subject: Option<Uuid>,
-    now: OffsetDateTime,
-) -> Result<Permissions, AccessError> {
+pub async fn begin_change(connection: &mut PgConnection, actor: Actor, subject: Option<Uuid>, now: OffsetDateTime) -> Result<Held, AccessError> {
     store::lock(connection).await?;
-    let held = actor.permissions(connection, now).await?;
+    let (held, demanded) = match actor {
+        Actor::Person(account, demanded) => (permissions_of(connection, account, now).await?, demanded),
+        Actor::CommandLine => (Held::everything(), None),
+    };
+    if demanded.is_some_and(|demanded| !held.holds(demanded)) {
+        return Err(AccessError::BeyondOwn);
+    }
     if let Some(subject) = subject
         && !held.covers(&store::all_permissions_of(connection, subject, now).await?.into_iter().collect())
     {
@@ -171,13 +165,13 @@ pub async fn assign(
     if !store::account_exists(connection, subject).await? {
         return Err(AccessError::NotFound);
     }
-    let before = store::assignments_of(connection, subject).await?;
+    let before = store::assignments_of(connection, subject, now).await?;
     let was_administrator = is_administrator(connection, subject).await?;
     let roles = store::roles(connection).await?;
     let changed = wanted.iter().filter(|a| !before.contains(a)).chain(before.iter().filter(|a| !wanted.contains(a)));
-    for Assignment { role, .. } in changed {
+    for Assignment { role, expires_at } in changed {
         let role = roles.iter().find(|known| known.name == *role).ok_or_else(|| AccessError::UnknownRole(role.clone()))?;
-        if !held.covers(&role.permissions) {
+        if !held.outlasts(&role.permissions, *expires_at) {
             return Err(AccessError::BeyondOwn);
         }
     }
@@ -193,12 +187,12 @@ pub async fn assign(
 ///
 /// # Errors
 /// [`AccessError::BeyondOwn`], [`AccessError::UnknownRole`], or when the database is away.
-pub async fn ensure_may_give(connection: &mut PgConnection, actor: Uuid, names: &[String], now: OffsetDateTime) -> Result<(), AccessError> {
-    let held = begin_change(connection, Actor::Person(actor), None, now).await?;
+pub async fn ensure_may_give(connection: &mut PgConnection, actor: Actor, names: &[String], now: OffsetDateTime) -> Result<(), AccessError> {
+    let held = begin_change(connection, actor, None, now).await?;
     let roles: BTreeMap<String, Role> = store::roles(connection).await?.into_iter().map(|role| (role.name.clone(), role)).collect();
     for name in names {
         let role = roles.get(name).ok_or_else(|| AccessError::UnknownRole(name.clone()))?;
-        if !held.covers(&role.permissions) {
+        if !held.outlasts(&role.permissions, None) {
             return Err(AccessError::BeyondOwn);
         }
     }
@@ -209,9 +203,9 @@ pub async fn ensure_may_give(connection: &mut PgConnection, actor: Uuid, names: 
 ///
 /// # Errors
 /// [`AccessError`]; the caller rolls back.
-pub async fn create(connection: &mut PgConnection, actor: Uuid, role: &Role, now: OffsetDateTime) -> Result<(), AccessError> {
-    let held = begin_change(connection, Actor::Person(actor), None, now).await?;
-    if !held.covers(&role.permissions) {
+pub async fn create(connection: &mut PgConnection, actor: Actor, role: &Role, now: OffsetDateTime) -> Result<(), AccessError> {
+    let held = begin_change(connection, actor, None, now).await?;
+    if !held.outlasts(&role.permissions, None) {
         return Err(AccessError::BeyondOwn);
     }
     if store::roles(connection).await?.len() >= MAX_ROLES {
@@ -227,7 +221,7 @@ pub async fn create(connection: &mut PgConnection, actor: Uuid, role: &Role, now
 ///
 /// # Errors
 /// [`AccessError`]; the caller rolls back.
-pub async fn change(connection: &mut PgConnection, actor: Uuid, role: &Role, now: OffsetDateTime) -> Result<Permissions, AccessError> {
+pub async fn change(connection: &mut PgConnection, actor: Actor, role: &Role, now: OffsetDateTime) -> Result<Permissions, AccessError> {
     let old = own_custom_role(connection, actor, &role.name, Some(&role.permissions), now).await?;
     store::describe_role(connection, &role.name, &role.description).await?;
     store::set_permissions(connection, &role.name, &role.permissions.names()).await?;
@@ -239,7 +233,7 @@ pub async fn change(connection: &mut PgConnection, actor: Uuid, role: &Role, now
 ///
 /// # Errors
 /// [`AccessError`]; the caller rolls back.
-pub async fn delete(connection: &mut PgConnection, actor: Uuid, name: &str, now: OffsetDateTime) -> Result<(), AccessError> {
+pub async fn delete(connection: &mut PgConnection, actor: Actor, name: &str, now: OffsetDateTime) -> Result<(), AccessError> {
     own_custom_role(connection, actor, name, None, now).await?;
     store::bump_holders(connection, name).await?;
     Ok(store::delete_role(connection, name).await?)
@@ -248,17 +242,17 @@ pub async fn delete(connection: &mut PgConnection, actor: Uuid, name: &str, now:
 /// A role that the actor may change: not built in, and within what they hold, before and after.
 async fn own_custom_role(
     connection: &mut PgConnection,
-    actor: Uuid,
+    actor: Actor,
     name: &str,
     after: Option<&Permissions>,
     now: OffsetDateTime,
 ) -> Result<Role, AccessError> {
-    let held = begin_change(connection, Actor::Person(actor), None, now).await?;
+    let held = begin_change(connection, actor, None, now).await?;
     let old = store::roles(connection).await?.into_iter().find(|role| role.name == name).ok_or(AccessError::NotFound)?;
     if old.built_in {
         return Err(AccessError::BuiltIn);
     }
-    if !held.covers(&old.permissions) || after.is_some_and(|after| !held.covers(after)) {
+    if !held.outlasts(&old.permissions, None) || after.is_some_and(|after| !held.outlasts(after, None)) {
         return Err(AccessError::BeyondOwn);
     }
     Ok(old)

@@ -12,15 +12,21 @@ pub(super) async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Erro
     sqlx::query!(r#"SELECT pg_advisory_xact_lock($1) IS NULL AS "locked""#, AUTHORITY_LOCK).fetch_one(connection).await.map(drop)
 }
 
-pub(super) async fn permissions_of(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar!(
-        "SELECT DISTINCT p.permission FROM user_roles r JOIN role_permissions p USING (role) JOIN users u ON u.id = r.user_id
-         WHERE r.user_id = $1 AND u.status = 'active' AND (r.expires_at IS NULL OR r.expires_at > $2)",
+pub(super) async fn permissions_of(
+    connection: &mut PgConnection,
+    account: Uuid,
+    now: OffsetDateTime,
+) -> Result<Vec<(String, Option<OffsetDateTime>)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        "SELECT p.permission, CASE WHEN bool_and(r.expires_at IS NOT NULL) THEN max(r.expires_at) END AS until
+         FROM user_roles r JOIN role_permissions p USING (role) JOIN users u ON u.id = r.user_id
+         WHERE r.user_id = $1 AND u.status = 'active' AND (r.expires_at IS NULL OR r.expires_at > $2) GROUP BY p.permission",
         account,
         now
     )
     .fetch_all(connection)
-    .await
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.permission, row.until)).collect())
 }
 
 /// Those that a disabled account would have again, too.
@@ -55,12 +61,19 @@ pub(super) async fn is_administrator(connection: &mut PgConnection, account: Uui
         .await
 }
 
-/// The roles that an account has, also those that have run out and wait to be forgotten.
+/// The roles that an account has now.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn assignments_of(connection: &mut PgConnection, account: Uuid) -> Result<Vec<Assignment>, sqlx::Error> {
-    sqlx::query_as!(Assignment, "SELECT role, expires_at FROM user_roles WHERE user_id = $1 ORDER BY role", account).fetch_all(connection).await
+pub async fn assignments_of(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<Vec<Assignment>, sqlx::Error> {
+    sqlx::query_as!(
+        Assignment,
+        "SELECT role, expires_at FROM user_roles WHERE user_id = $1 AND (expires_at IS NULL OR expires_at > $2) ORDER BY role",
+        account,
+        now
+    )
+    .fetch_all(connection)
+    .await
 }
 
 pub(super) async fn set_assignments(

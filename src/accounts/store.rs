@@ -1,8 +1,9 @@
 //! The SQL of accounts. Every look-up names whose row it wants. Practice 3.sql-injection.
 
-use crate::accounts::{Account, AccountId, Email, Name};
+use crate::accounts::{Account, AccountId, Email, Name, directory::Status};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 /// Whether an account has this address.
 ///
@@ -32,7 +33,7 @@ pub async fn find_own(connection: &mut PgConnection, owner: AccountId) -> Result
 /// The unique constraint `users_email_unique` when the address has an account; otherwise when the database is away.
 pub async fn insert(connection: &mut PgConnection, account: &Account) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "INSERT INTO users (id, email, name, created_at, updated_at) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO users (id, email, name, created_at, updated_at, devices_known_since) VALUES ($1, $2, $3, $4, $5, $4)",
         account.id.0,
         account.email,
         account.name,
@@ -61,6 +62,15 @@ pub async fn rename_own(connection: &mut PgConnection, owner: AccountId, name: &
     .await
 }
 
+/// The account with this address, and its state.
+///
+/// # Errors
+/// When the database is away.
+pub async fn find_by_email(connection: &mut PgConnection, email: &Email) -> Result<Option<(AccountId, Status)>, sqlx::Error> {
+    let row = sqlx::query!(r#"SELECT id AS "id: AccountId", status FROM users WHERE email = $1"#, email.as_str()).fetch_optional(connection).await?;
+    Ok(row.map(|row| (row.id, Status::named(&row.status))))
+}
+
 /// The active account with this address.
 ///
 /// # Errors
@@ -71,14 +81,15 @@ pub async fn find_active(connection: &mut PgConnection, email: &Email) -> Result
         .await
 }
 
-/// Gives an active account another proven address. Returns the old one; `None`: there is no such account.
+/// Gives an account another proven address; devices are known by the address, so they become strangers. Returns the old one;
+/// `None`: there is no such account.
 ///
 /// # Errors
 /// The unique constraint `users_email_unique` when the address has an account; otherwise when the database is away.
 pub async fn change_email(connection: &mut PgConnection, owner: AccountId, new: &Email, now: OffsetDateTime) -> Result<Option<Email>, sqlx::Error> {
     let old = sqlx::query_scalar!(
-        r#"UPDATE users u SET email = $2, updated_at = $3 FROM (SELECT email FROM users WHERE id = $1 FOR UPDATE) old
-           WHERE u.id = $1 AND u.status = 'active' RETURNING old.email AS "email!""#,
+        r#"UPDATE users u SET email = $2, updated_at = $3, devices_known_since = $3 FROM (SELECT email FROM users WHERE id = $1 FOR UPDATE) old
+           WHERE u.id = $1 RETURNING old.email AS "email!""#,
         owner.0,
         new.as_str(),
         now
@@ -130,14 +141,17 @@ pub async fn close(connection: &mut PgConnection, owner: AccountId, erase_at: Of
     Ok(done.rows_affected() == 1)
 }
 
-/// Opens a closing account again. `false`: it is not closing.
+/// Somebody takes an account back: every device is a stranger again, and one that was closed is open again, unless administrators
+/// disabled it meanwhile. `false`: there is no such account.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn keep(connection: &mut PgConnection, owner: AccountId, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
+pub async fn take_back(connection: &mut PgConnection, owner: AccountId, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
     let done = sqlx::query!(
-        "UPDATE users SET status = 'active', erase_at = NULL, authz_version = authz_version + 1, updated_at = $2
-         WHERE id = $1 AND status = 'closing'",
+        "UPDATE users SET devices_known_since = $2, erase_at = NULL, disabled_while_closing = false,
+             status = CASE WHEN status = 'closing' THEN CASE WHEN disabled_while_closing THEN 'disabled' ELSE 'active' END ELSE status END,
+             authz_version = authz_version + (status = 'closing')::int
+         WHERE id = $1",
         owner.0,
         now
     )
@@ -146,24 +160,27 @@ pub async fn keep(connection: &mut PgConnection, owner: AccountId, now: OffsetDa
     Ok(done.rows_affected() == 1)
 }
 
-/// An account whose time has come; locked until the end of the transaction, and passed over where another node has it.
+/// The next account, by id, whose time has come; locked until the end of the transaction, and passed over where another node has it.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn next_to_erase(connection: &mut PgConnection, now: OffsetDateTime) -> Result<Option<(AccountId, Email)>, sqlx::Error> {
-    let row =
-        sqlx::query!(r#"SELECT id AS "id: AccountId", email FROM users WHERE erase_at <= $1 ORDER BY erase_at LIMIT 1 FOR UPDATE SKIP LOCKED"#, now)
-            .fetch_optional(connection)
-            .await?;
-    Ok(row.and_then(|row| Some((row.id, Email::parse(&row.email).ok()?))))
+pub async fn next_to_erase(connection: &mut PgConnection, now: OffsetDateTime, after: Uuid) -> Result<Option<(AccountId, String)>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"SELECT id AS "id: AccountId", email FROM users WHERE erase_at <= $1 AND id > $2 ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED"#,
+        now,
+        after
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| (row.id, row.email)))
 }
 
 /// Deletes an account with everything that belongs to it.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn erase(connection: &mut PgConnection, id: AccountId, email: &Email) -> Result<(), sqlx::Error> {
+pub async fn erase(connection: &mut PgConnection, id: AccountId, email: &str) -> Result<(), sqlx::Error> {
     // letters' proofs that were never about an account: registrations, decoys
-    sqlx::query!("DELETE FROM mailed_proofs WHERE email = $1", email.as_str()).execute(&mut *connection).await?;
+    sqlx::query!("DELETE FROM mailed_proofs WHERE email = $1", email).execute(&mut *connection).await?;
     sqlx::query!("DELETE FROM users WHERE id = $1", id.0).execute(connection).await.map(drop)
 }

@@ -55,7 +55,7 @@ pub struct ChangeEmail {
 pub async fn change_email(signed_in: SignedIn, state: Data<State>, body: Valid<Json<ChangeEmail>>) -> Result<HttpResponse, ApiError> {
     let ChangeEmail { email, current_password } = body.0.into_inner();
     let (SignedIn { principal, caller }, email) = (signed_in, email.take("email")?);
-    reauthenticate(&state, &principal, &current_password).await?;
+    reauthenticate(&state, &principal, &caller, &current_password).await?;
     mailed::spend_letter(&state, &caller, &email).await?;
 
     let (now, lifetime) = (state.clock.now(), state.settings.terms.proof);
@@ -99,14 +99,17 @@ pub async fn confirm_email(anyone: Anyone, state: Data<State>, body: Valid<Json<
     let (proven, owner) = check(&state, Purpose::EmailChange, mailed::proof(token, proof_id, code)?).await?;
     let now = state.clock.now();
     let mut transaction = state.pool.begin().await?;
+    proof::spend(&mut transaction, now, &proven).await?;
     let changed = accounts::store::change_email(&mut transaction, owner, &proven.email, now).await.map_err(taken_meanwhile)?;
     let old = changed.ok_or_else(|| ApiError::new(ErrorCode::InvalidProof))?;
-    proof::spend(&mut transaction, now, &proven).await?;
     proof::store::end_proofs(&mut transaction, owner, &Purpose::ENDED_BY_RECOVERY, now).await?;
     proof::store::end_registrations(&mut transaction, &proven.email, now).await?;
-    let undo = Claim { purpose: Purpose::EmailUndo, email: &old, account: Some(owner), session: None, lifetime: state.settings.terms.undo };
-    // never suppressed: it is the owner's way back
-    mailed::send_proof(&mut transaction, &state, undo, |issued| Letter::EmailChanged(issued)).await?;
+    // the way back ends where it leads to: an address in between, which may be a stranger's, gets no link of its own
+    if !proof::store::end_undos_since(&mut transaction, owner, &proven.email, now).await? {
+        let undo = Claim { purpose: Purpose::EmailUndo, email: &old, account: Some(owner), session: None, lifetime: state.settings.terms.undo };
+        // never suppressed: it is the owner's way back
+        mailed::send_proof(&mut transaction, &state, undo, |issued| Letter::EmailChanged(issued)).await?;
+    }
     let entry = Entry::own(Event::EmailChanged, &anyone.caller.origin, owner.0).email(old.as_str()).email(proven.email.as_str());
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;

@@ -150,7 +150,7 @@ fn an_outcome(outcome: &Option<String>, (): &()) -> garde::Result {
 pub async fn list(may: May<AuditRead>, state: Data<State>, query: Valid<Query<EventsQuery>>) -> Result<HttpResponse, ApiError> {
     let EventsQuery { subject, actor, event, outcome, from, until, limit, cursor } = query.0.into_inner();
     let window = Window::read(&state, "events", may.principal.account, limit, cursor.as_deref())?;
-    let filter = Filter { subject, actor, event, outcome, from, until, before: window.after };
+    let filter = Filter { subject, actor, event, outcome, from, until, before: window.after, not_subject: None };
     let rows = audit::list(&mut *state.pool.acquire().await?, &state.keyring, &filter, window.rows()).await?;
     Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id, show)))
 }

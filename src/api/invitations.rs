@@ -13,6 +13,7 @@ use crate::{
     edge::{
         guard::May,
         page::{MAX_LIMIT, Page, Window},
+        rate_limit::{Count, Quota, spend},
         valid::{Field, Valid},
     },
     error::{ApiError, ErrorCode},
@@ -98,10 +99,11 @@ pub async fn create(may: May<InvitationsManage>, state: Data<State>, body: Valid
     if roles.iter().any(|name| role::check_name(name).is_err()) {
         return Err(ApiError::invalid_field("roles", "names a role that does not exist"));
     }
-    mailed::spend_letter(&state, &may.caller, &email).await?;
+    spend(&state, &[Count::of(&state, Quota::Invitations, &[&inviter.to_string()])]).await?;
+    mailed::spend_mailbox(&state, &email).await?;
 
     let mut transaction = state.pool.begin().await?;
-    role::ensure_may_give(&mut transaction, inviter, &roles, now).await?;
+    role::ensure_may_give(&mut transaction, may.actor(), &roles, now).await?;
     let is_known = accounts::store::is_known(&mut transaction, &email).await?;
     let lifetime = state.settings.terms.invitation;
     let claim = Claim { purpose: Purpose::Invitation, email: &email, account: None, session: None, lifetime };
@@ -159,9 +161,9 @@ pub async fn list(may: May<InvitationsManage>, state: Data<State>, query: Valid<
 pub async fn revoke(may: May<InvitationsManage>, state: Data<State>, id: Path<Uuid>) -> Result<HttpResponse, ApiError> {
     let (id, now) = (id.into_inner(), state.clock.now());
     let mut transaction = state.pool.begin().await?;
-    if !store::revoke(&mut transaction, id, now).await? {
-        return Err(ApiError::new(ErrorCode::NotFound));
-    }
+    let roles = store::revoke(&mut transaction, id, now).await?.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
+    // whoever may not give them may not take them back from somebody who may
+    role::ensure_may_give(&mut transaction, may.actor(), &roles, now).await?;
     let entry = Entry::new(Event::InvitationRevoked, &may.caller.origin, Some(may.principal.account), None).detail(json!({ "invitation": id }));
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;

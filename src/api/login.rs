@@ -86,13 +86,15 @@ pub async fn login(caller: Anyone, state: Data<State>, session: Session, body: V
     let email = email.take("email")?;
     let device = known_device::read(&state, caller.caller.device_cookie.as_deref(), &email);
     let failures = Count::of(&state, Quota::LoginFailures, &[email.as_str()]);
-    let counts = quotas(&state, &email, &caller.caller, device, failures);
-    let failures_in_a_row = spend(&state, &counts).await?.last().copied().unwrap_or(i32::MAX);
+    let (callers, accounts) = quotas(&state, &email, &caller.caller, device, failures);
+    spend(&state, &callers).await?;
+    // the row of failures is the last one, and only counts
+    let failures_in_a_row = spend(&state, &accounts).await?.last().copied().unwrap_or(i32::MAX);
 
     let verified = verify(&state, &email, &password, device, failures_in_a_row).await;
     // only a wrong password counts: neither the owner's own sign-ins nor our own faults may lock the owner out
     if !matches!(&verified, Ok(Err(_))) {
-        give_back(&state, &counts).await?;
+        give_back(&state, &[callers, accounts].concat()).await?;
     }
     let proven = match verified? {
         Ok(proven) => proven,
@@ -111,17 +113,15 @@ pub async fn login(caller: Anyone, state: Data<State>, session: Session, body: V
     Ok(HttpResponse::Ok().cookie(known_device::cookie(&state, device, &email)).json(answer))
 }
 
-/// What is counted before anything is looked at.
-fn quotas(state: &State, email: &Email, caller: &Caller, device: Option<KnownDevice>, failures: Count) -> Vec<Count> {
-    let email = email.as_str();
+/// What is counted before anything is looked at: first the caller's own, then the account's.
+fn quotas(state: &State, email: &Email, caller: &Caller, device: Option<KnownDevice>, failures: Count) -> (Vec<Count>, Vec<Count>) {
+    let (email, network) = (email.as_str(), caller.client.network().to_string());
     match device {
-        Some(device) => vec![Count::of(state, Quota::LoginFromDevice, &[email, &device.id.to_string()]), failures],
-        None => vec![
-            Count::of(state, Quota::LoginFromAddress, &[email, &caller.client.network().to_string()]),
-            Count::of(state, Quota::LoginToAccount, &[email]),
-            Count::of(state, Quota::LoginFromNetwork, &[&caller.client.network().to_string()]),
-            failures,
-        ],
+        Some(device) => (vec![Count::of(state, Quota::LoginFromDevice, &[email, &device.id.to_string()])], vec![failures]),
+        None => (
+            vec![Count::of(state, Quota::LoginFromAddress, &[email, &network]), Count::of(state, Quota::LoginFromNetwork, &[&network])],
+            vec![Count::of(state, Quota::LoginToAccount, &[email]), failures],
+        ),
     }
 }
 
@@ -164,13 +164,14 @@ async fn verify(
 
 async fn refuse(state: &State, caller: &Caller, email: &Email, refused: Refused) -> Result<HttpResponse, ApiError> {
     metrics::counter!("portcullis_logins_total", "outcome" => "refused").increment(1);
-    let entry = Entry::new(Event::SignInRefused, &caller.origin, None, refused.account).refused();
+    let detail = json!({ "needs_link": refused.needs_link });
+    let entry = Entry::new(Event::SignInRefused, &caller.origin, None, refused.account).refused().detail(detail);
     audit::record(&mut *state.pool.acquire().await?, &state.keyring, state.clock.now(), entry).await?;
     if let (true, Some(account)) = (refused.needs_link, refused.account) {
-        let (state, caller, email) = (state.clone(), caller.clone(), email.clone());
+        let (state, email) = (state.clone(), email.clone());
         // after the answer, which must take the same time whether the password was right or not
         actix_web::rt::spawn(async move {
-            if let Err(error) = mail_trust_link(&state, &caller, &email, account).await {
+            if let Err(error) = mail_trust_link(&state, &email, account).await {
                 tracing::warn!(%error, "the letter that an unknown device needs was not sent");
             }
         });
@@ -178,8 +179,11 @@ async fn refuse(state: &State, caller: &Caller, email: &Email, refused: Refused)
     Err(ApiError::new(ErrorCode::InvalidCredentials))
 }
 
-async fn mail_trust_link(state: &State, caller: &Caller, email: &Email, account: Uuid) -> Result<(), ApiError> {
-    mailed::spend_letter(state, caller, email).await?;
+async fn mail_trust_link(state: &State, email: &Email, account: Uuid) -> Result<(), ApiError> {
+    // not one of the quotas that a stranger can probe: it would tell that the password was right
+    if !mailed::may_notify(state, email).await? {
+        return Ok(());
+    }
     let claim =
         Claim { purpose: Purpose::TrustDevice, email, account: Some(AccountId(account)), session: None, lifetime: state.settings.terms.proof };
     let mut transaction = state.pool.begin().await?;

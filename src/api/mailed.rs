@@ -48,15 +48,21 @@ pub(super) fn proof(token: Option<String>, proof_id: Option<Uuid>, code: Option<
     }
 }
 
-/// Counts a letter that a stranger causes, for known and unknown mailboxes alike: not too many, and not too soon after the last.
+/// Counts a letter that a stranger causes, for known and unknown mailboxes alike: not too many from one network, and for one
+/// mailbox not too many and not too soon after the last.
 pub(super) async fn spend_letter(state: &State, caller: &Caller, email: &Email) -> Result<(), ApiError> {
+    spend(state, &[Count::of(state, Quota::LettersFromNetwork, &[&caller.client.network().to_string()])]).await?;
+    spend_mailbox(state, email).await
+}
+
+/// The mailbox's part of it.
+pub(super) async fn spend_mailbox(state: &State, email: &Email) -> Result<(), ApiError> {
     let mailbox = email.mailbox();
     // one after the other: an impatient caller's clicks must not use the hour up
     if state.settings.quotas.letter_cooldown.is_positive() {
         spend(state, &[Count::of(state, Quota::LetterCooldown, &[&mailbox])]).await?;
     }
-    let from_network = Count::of(state, Quota::LettersFromNetwork, &[&caller.client.network().to_string()]);
-    spend(state, &[Count::of(state, Quota::Letters, &[&mailbox]), from_network]).await.map(drop)
+    spend(state, &[Count::of(state, Quota::Letters, &[&mailbox])]).await.map(drop)
 }
 
 /// Whether one more notice may go to this mailbox. What the notice tells about happens in any case.

@@ -69,8 +69,7 @@ pub struct MyRoles {
 #[utoipa::path(get, path = "/v1/me/roles", tag = "me", responses((status = 200, description = "Roles and permissions", body = MyRoles)))]
 pub async fn read_roles(signed_in: SignedIn, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let (account, now, mut connection) = (signed_in.principal.account, state.clock.now(), state.pool.acquire().await?);
-    let live = assignments_of(&mut connection, account).await?.into_iter().filter(|role| role.expires_at.is_none_or(|end| end > now));
-    let roles = live.map(|assignment| assignment.role).collect();
+    let roles = assignments_of(&mut connection, account, now).await?.into_iter().map(|assignment| assignment.role).collect();
     Ok(HttpResponse::Ok().json(MyRoles { roles, permissions: role::permissions_of(&mut connection, account, now).await?.names() }))
 }
 

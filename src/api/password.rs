@@ -59,7 +59,7 @@ pub async fn change_password(
 ) -> Result<HttpResponse, ApiError> {
     let ChangePassword { current_password, password } = body.0.into_inner();
     let SignedIn { principal, caller } = signed_in;
-    let verified = reauthenticate(&state, &principal, &current_password).await?;
+    let verified = reauthenticate(&state, &principal, &caller, &current_password).await?;
     let owner = AccountId(principal.account);
     let account = accounts::store::find_own(&mut *state.pool.acquire().await?, owner).await?;
     let account = account.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;

@@ -11,7 +11,7 @@ use crate::{
     api::{
         mailed,
         reauthenticate::reauthenticate,
-        recovery::{FollowLink, check},
+        recovery::{FollowLink, check, put_out, start_over},
     },
     audit::{self, Entry, Event, subject_key},
     credentials::{self, password::Password},
@@ -135,10 +135,10 @@ pub struct AccountClosing {
     responses((status = 200, description = "It will be erased", body = AccountClosing)))]
 pub async fn close(signed_in: SignedIn, state: Data<State>, session: Session, body: Valid<Json<CloseAccount>>) -> Result<HttpResponse, ApiError> {
     let SignedIn { principal, caller } = signed_in;
-    let verified = reauthenticate(&state, &principal, &body.0.current_password).await?;
+    let verified = reauthenticate(&state, &principal, &caller, &body.0.current_password).await?;
     let (owner, now, grace) = (AccountId(principal.account), state.clock.now(), state.settings.terms.erasure);
     let mut transaction = state.pool.begin().await?;
-    role::begin_change(&mut transaction, Actor::Person(owner.0), None, now).await?;
+    role::begin_change(&mut transaction, Actor::Person(owner.0, None), None, now).await?;
     let account = accounts::store::find_own(&mut transaction, owner).await?;
     let email = account.and_then(|account| Email::parse(&account.email).ok()).ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
     if !accounts::store::close(&mut transaction, owner, now + grace, now).await?
@@ -150,6 +150,8 @@ pub async fn close(signed_in: SignedIn, state: Data<State>, session: Session, bo
         role::ensure_administrator_remains(&mut transaction).await?;
     }
     sessions::end_all(&mut transaction, owner.0, now).await?;
+    // somebody who was robbed of the account must not run out of time meanwhile
+    proof::store::extend(&mut transaction, owner, Purpose::EmailUndo, now + grace, now).await?;
     let claim = Claim { purpose: Purpose::KeepAccount, email: &email, account: Some(owner), session: None, lifetime: grace };
     // never suppressed: it is the owner's way back
     mailed::send_proof(&mut transaction, &state, claim, |issued| Letter::Closing(issued)).await?;
@@ -162,18 +164,18 @@ pub async fn close(signed_in: SignedIn, state: Data<State>, session: Session, bo
 
 /// Keep an account that is to be erased
 ///
-/// Spends the link in the letter. One can sign in again.
+/// Spends the link in the letter. The password becomes useless, and a letter to set a new one is sent: whoever closed the account may
+/// not have been its owner.
 #[utoipa::path(post, path = "/v1/auth/account/keep", tag = "auth", request_body = FollowLink,
     responses((status = 204, description = "It stays")))]
 pub async fn keep(anyone: Anyone, state: Data<State>, body: Valid<Json<FollowLink>>) -> Result<HttpResponse, ApiError> {
     let (proven, owner) = check(&state, Purpose::KeepAccount, Proof::Link(body.0.into_inner().token)).await?;
-    let now = state.clock.now();
     let mut transaction = state.pool.begin().await?;
-    if !accounts::store::keep(&mut transaction, owner, now).await? {
-        return Err(ApiError::new(ErrorCode::InvalidProof));
-    }
-    proof::spend(&mut transaction, now, &proven).await?;
-    audit::record(&mut transaction, &state.keyring, now, Entry::own(Event::AccountKept, &anyone.caller.origin, owner.0)).await?;
+    // whoever closed it may not have been the owner
+    put_out(&mut transaction, &state, owner, &proven).await?;
+    audit::record(&mut transaction, &state.keyring, state.clock.now(), Entry::own(Event::AccountKept, &anyone.caller.origin, owner.0)).await?;
+    start_over(&mut transaction, &state, owner, &proven.email).await?;
     transaction.commit().await?;
+    mailed::sent(&state);
     Ok(HttpResponse::NoContent().finish())
 }

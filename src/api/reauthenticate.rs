@@ -3,17 +3,21 @@
 
 use crate::{
     access::Principal,
+    audit::{self, Entry, Event},
     credentials::{
         self,
         password::{Password, StoredHash, Verdict},
     },
-    edge::rate_limit::{Count, Quota, give_back, spend},
+    edge::{
+        guard::Caller,
+        rate_limit::{Count, Quota, give_back, spend},
+    },
     error::{ApiError, ErrorCode},
     state::State,
 };
 
 /// Checks the current password, within its own quota. Returns the hash that it was checked against.
-pub(super) async fn reauthenticate(state: &State, principal: &Principal, password: &Password) -> Result<StoredHash, ApiError> {
+pub(super) async fn reauthenticate(state: &State, principal: &Principal, caller: &Caller, password: &Password) -> Result<StoredHash, ApiError> {
     let count = [Count::of(state, Quota::Reauthentication, &[&principal.account.to_string()])];
     spend(state, &count).await?;
     let verified = async {
@@ -25,5 +29,10 @@ pub(super) async fn reauthenticate(state: &State, principal: &Principal, passwor
     if !matches!(verified, Ok(None)) {
         give_back(state, &count).await?;
     }
-    verified?.ok_or_else(|| ApiError::new(ErrorCode::WrongPassword))
+    if let Some(stored) = verified? {
+        return Ok(stored);
+    }
+    let entry = Entry::own(Event::ReauthenticationRefused, &caller.origin, principal.account).refused();
+    audit::record(&mut *state.pool.acquire().await?, &state.keyring, state.clock.now(), entry).await?;
+    Err(ApiError::new(ErrorCode::WrongPassword))
 }

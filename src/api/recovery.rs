@@ -6,6 +6,7 @@
 use crate::{
     accounts::{
         self, AccountId, Email,
+        directory::Status,
         proof::{self, Claim, Proven, Purpose},
     },
     api::mailed::{self, LetterSent},
@@ -31,6 +32,7 @@ use garde::Validate;
 use serde::Deserialize;
 use serde_json::json;
 use sqlx::PgConnection;
+use time::Duration;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -56,16 +58,22 @@ pub async fn forgot(anyone: Anyone, state: Data<State>, body: Valid<Json<ForgotP
 
     let (now, lifetime) = (state.clock.now(), state.settings.terms.proof);
     let mut transaction = state.pool.begin().await?;
-    let account = accounts::store::find_active(&mut transaction, &email).await?;
-    let claim = Claim { purpose: Purpose::PasswordReset, email: &email, account, session: None, lifetime };
-    let issued =
-        mailed::send_proof(
-            &mut transaction,
-            &state,
-            claim,
-            |issued| if account.is_some() { Letter::PasswordReset(issued) } else { Letter::NoAccount },
-        )
-        .await?;
+    let found = accounts::store::find_by_email(&mut transaction, &email).await?;
+    let account = found.map(|(account, _)| account);
+    let status = found.map(|(_, status)| status);
+    // whoever closed an account gets the link that keeps it once more
+    let (purpose, valid) = match status {
+        Some(Status::Closing) => (Purpose::KeepAccount, state.settings.terms.erasure),
+        _ => (Purpose::PasswordReset, lifetime),
+    };
+    let claim = Claim { purpose, email: &email, account, session: None, lifetime: valid };
+    let issued = mailed::send_proof(&mut transaction, &state, claim, |issued| match status {
+        Some(Status::Active) => Letter::PasswordReset(issued),
+        Some(Status::Closing) => Letter::Closing(issued),
+        Some(Status::Disabled) => Letter::Disabled,
+        None => Letter::NoAccount,
+    })
+    .await?;
     let entry = Entry::new(Event::PasswordResetRequested, &anyone.caller.origin, None, account.map(|account| account.0));
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;
@@ -174,22 +182,26 @@ pub(super) async fn check(state: &State, purpose: Purpose, proof: proof::Proof) 
     Ok((proven, owner))
 }
 
-/// Spends the proof; then nobody is signed in, no device is known, and no other one-time link of the account works.
+/// Spends the proof; then nobody is signed in, no device is known, no other one-time link of the account works, and one that somebody
+/// closed is open again.
 pub(super) async fn put_out(connection: &mut PgConnection, state: &State, owner: AccountId, proven: &Proven) -> Result<(), ApiError> {
     let now = state.clock.now();
-    if !accounts::store::forget_devices(connection, owner, now).await? {
+    proof::spend(connection, now, proven).await?;
+    if !accounts::store::take_back(connection, owner, now).await? {
         return Err(ApiError::new(ErrorCode::InvalidProof));
     }
-    proof::spend(connection, now, proven).await?;
     proof::store::end_proofs(connection, owner, &Purpose::ENDED_BY_RECOVERY, now).await?;
+    proof::store::end_proofs(connection, owner, &[Purpose::KeepAccount], now).await?;
     sessions::end_all(connection, owner.0, now).await?;
     Ok(())
 }
 
-/// The password is void, and a letter to set a new one is on its way: somebody else knew it.
+/// The letter that follows a voided password waits for its reader longer than one that was just asked for.
+const START_OVER: Duration = Duration::days(1);
+
+/// The password is void, and a letter to set a new one is on its way: somebody else may know it.
 pub(super) async fn start_over(connection: &mut PgConnection, state: &State, owner: AccountId, email: &Email) -> Result<(), ApiError> {
     credentials::store::remove_password(connection, owner.0).await?;
-    let lifetime = state.settings.terms.proof;
-    let claim = Claim { purpose: Purpose::PasswordReset, email, account: Some(owner), session: None, lifetime };
-    mailed::send_proof(connection, state, claim, |issued| Letter::PasswordReset(issued)).await.map(drop)
+    let claim = Claim { purpose: Purpose::PasswordReset, email, account: Some(owner), session: None, lifetime: START_OVER };
+    mailed::send_proof(connection, state, claim, |issued| Letter::PasswordVoided(issued)).await.map(drop)
 }

@@ -5,7 +5,10 @@
 //! Attacks: `tests/suite/attacks/s15_broken_authentication/`.
 
 use crate::{
-    access::role::{self, AccessError, Actor, Assignment},
+    access::{
+        permission::Permission,
+        role::{self, AccessError, Actor, Assignment},
+    },
     accounts::{
         self, Account, AccountId, Email, Name, invitation,
         proof::{self, Claim, Proven, Purpose},
@@ -139,7 +142,7 @@ async fn accept(transaction: &mut PgConnection, state: &State, anyone: &Anyone, 
     let now = state.clock.now();
     let invited = invitation::accept(transaction, proven.id, account).await?.ok_or_else(|| ApiError::new(ErrorCode::InvalidProof))?;
     let roles: Vec<_> = invited.roles.iter().map(|role| Assignment { role: role.clone(), expires_at: None }).collect();
-    let given = role::assign(transaction, Actor::Person(invited.invited_by), account.0, &roles, now).await;
+    let given = role::assign(transaction, Actor::Person(invited.invited_by, Some(Permission::InvitationsManage)), account.0, &roles, now).await;
     given.map_err(|error| match error {
         // whoever invited has lost the right meanwhile: the invitation is worth nothing any more
         AccessError::BeyondOwn => ApiError::new(ErrorCode::InvalidProof),

@@ -132,7 +132,7 @@ pub async fn create(may: May<RolesManage>, state: Data<State>, body: Valid<Json<
     let CreateRole { name, description, permissions } = body.0.into_inner();
     let (role, now) = (parse(name, description, &permissions)?, state.clock.now());
     let mut transaction = state.pool.begin().await?;
-    role::create(&mut transaction, may.principal.account, &role, now).await?;
+    role::create(&mut transaction, may.actor(), &role, now).await?;
     let detail = json!({ "role": role.name, "permissions": role.permissions.names() });
     let entry = Entry::new(Event::RoleCreated, &may.caller.origin, Some(may.principal.account), None).detail(detail);
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
@@ -149,7 +149,7 @@ pub async fn change(may: May<RolesManage>, state: Data<State>, name: Path<String
     let ChangeRole { description, permissions } = body.0.into_inner();
     let (role, now) = (parse(name.into_inner(), description, &permissions)?, state.clock.now());
     let mut transaction = state.pool.begin().await?;
-    let before = role::change(&mut transaction, may.principal.account, &role, now).await?;
+    let before = role::change(&mut transaction, may.actor(), &role, now).await?;
     let detail = json!({ "role": role.name, "before": before.names(), "after": role.permissions.names() });
     let entry = Entry::new(Event::RoleChanged, &may.caller.origin, Some(may.principal.account), None).detail(detail);
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
@@ -165,7 +165,7 @@ pub async fn change(may: May<RolesManage>, state: Data<State>, name: Path<String
 pub async fn delete(may: May<RolesManage>, state: Data<State>, name: Path<String>) -> Result<HttpResponse, ApiError> {
     let now = state.clock.now();
     let mut transaction = state.pool.begin().await?;
-    role::delete(&mut transaction, may.principal.account, &name, now).await?;
+    role::delete(&mut transaction, may.actor(), &name, now).await?;
     let entry = Entry::new(Event::RoleDeleted, &may.caller.origin, Some(may.principal.account), None).detail(json!({ "role": *name }));
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;

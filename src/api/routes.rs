@@ -175,17 +175,17 @@ fn document_guard<G: Guard>(operation: &mut Operation, method: &Method, own: &[E
     if let Some(scheme) = G::SCHEME {
         may(&[Unauthenticated]);
         operation.security = Some(vec![SecurityRequirement::new(scheme, Vec::<String>::new())]);
-        if !method.is_safe() {
-            let token = ParameterBuilder::new()
-                .name(CSRF_TOKEN.as_str())
-                .parameter_in(ParameterIn::Header)
-                .required(Required::True)
-                .description(Some("The session's CSRF token"))
-                .schema(Some(Object::with_type(Type::String)));
-            operation.parameters.get_or_insert_default().push(RefOr::T(token.build()));
-        }
     } else {
         operation.security = Some(vec![SecurityRequirement::default()]);
+    }
+    if !method.is_safe() {
+        let (required, about) = match G::SCHEME {
+            Some(_) => (Required::True, "The session's CSRF token"),
+            None => (Required::False, "The session's CSRF token, where the session cookie is sent"),
+        };
+        let token = ParameterBuilder::new().name(CSRF_TOKEN.as_str()).parameter_in(ParameterIn::Header).required(required);
+        let token = token.description(Some(about)).schema(Some(Object::with_type(Type::String)));
+        operation.parameters.get_or_insert_default().push(RefOr::T(token.build()));
     }
     if let Some(permission) = G::PERMISSION {
         may(&[Forbidden]);

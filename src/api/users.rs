@@ -5,7 +5,7 @@
 use crate::{
     access::{
         permission::demand::{RolesAssign, UsersManage, UsersRead},
-        role::{self, Actor, Assignment},
+        role::{self, Assignment},
         store::assignments_of,
     },
     accounts::{
@@ -151,7 +151,7 @@ pub async fn set_disabled(
 ) -> Result<HttpResponse, ApiError> {
     let (id, disabled, now) = (AccountId(id.into_inner()), body.0.disabled, state.clock.now());
     let mut transaction = state.pool.begin().await?;
-    role::begin_change(&mut transaction, Actor::Person(may.principal.account), Some(id.0), now).await?;
+    role::begin_change(&mut transaction, may.actor(), Some(id.0), now).await?;
     if store::set_disabled(&mut transaction, id, disabled, now).await? {
         let ended = if disabled { sessions::end_all(&mut transaction, id.0, now).await? } else { 0 };
         if role::is_administrator(&mut transaction, id.0).await? {
@@ -172,7 +172,9 @@ pub async fn set_disabled(
 pub struct SetDepartment {
     /// The department; `null` for none.
     #[garde(dive)]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
+    // with a function of its own a missing field is an error: `{}` must not take a department away
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100, required)]
     department: Option<Field<Name>>,
 }
 
@@ -188,12 +190,11 @@ pub async fn set_department(
     let (id, now) = (AccountId(id.into_inner()), state.clock.now());
     let department = body.0.into_inner().department.map(|department| department.take("department")).transpose()?;
     let mut transaction = state.pool.begin().await?;
-    role::begin_change(&mut transaction, Actor::Person(may.principal.account), Some(id.0), now).await?;
+    role::begin_change(&mut transaction, may.actor(), Some(id.0), now).await?;
     if !store::set_department(&mut transaction, id, department.as_ref(), now).await? {
         return Err(ApiError::new(ErrorCode::NotFound));
     }
-    let entry = Entry::new(Event::DepartmentChanged, &may.caller.origin, Some(may.principal.account), Some(id.0))
-        .detail(json!({ "department": department.as_ref().map(Name::as_str) }));
+    let entry = Entry::new(Event::DepartmentChanged, &may.caller.origin, Some(may.principal.account), Some(id.0));
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     let found = store::find(&mut transaction, id, now).await?.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
     transaction.commit().await?;
@@ -206,7 +207,7 @@ pub async fn set_department(
 pub async fn end_sessions(may: May<UsersManage>, state: Data<State>, id: Path<Uuid>) -> Result<HttpResponse, ApiError> {
     let (id, now) = (AccountId(id.into_inner()), state.clock.now());
     let mut transaction = state.pool.begin().await?;
-    role::begin_change(&mut transaction, Actor::Person(may.principal.account), Some(id.0), now).await?;
+    role::begin_change(&mut transaction, may.actor(), Some(id.0), now).await?;
     if store::find(&mut transaction, id, now).await?.is_none() {
         return Err(ApiError::new(ErrorCode::NotFound));
     }
@@ -256,7 +257,7 @@ pub async fn read_roles(_: May<UsersRead>, state: Data<State>, id: Path<Uuid>) -
     if store::find(&mut connection, AccountId(id), state.clock.now()).await?.is_none() {
         return Err(ApiError::new(ErrorCode::NotFound));
     }
-    Ok(HttpResponse::Ok().json(UserRoles::of(assignments_of(&mut connection, id).await?)))
+    Ok(HttpResponse::Ok().json(UserRoles::of(assignments_of(&mut connection, id, state.clock.now()).await?)))
 }
 
 /// Set an account's roles
@@ -281,10 +282,9 @@ pub async fn set_roles(may: May<RolesAssign>, state: Data<State>, id: Path<Uuid>
         return Err(ApiError::invalid_field("roles", "has an end in the past"));
     }
     let mut transaction = state.pool.begin().await?;
-    let before = role::assign(&mut transaction, Actor::Person(may.principal.account), id, &wanted, now).await?;
-    let names = |assignments: &[Assignment]| assignments.iter().map(|assignment| assignment.role.clone()).collect::<Vec<_>>();
+    let before = role::assign(&mut transaction, may.actor(), id, &wanted, now).await?;
     let entry = Entry::new(Event::RolesChanged, &may.caller.origin, Some(may.principal.account), Some(id))
-        .detail(json!({ "before": names(&before), "after": names(&wanted) }));
+        .detail(json!({ "before": UserRoles::of(before).roles, "after": UserRoles::of(wanted.clone()).roles }));
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;
     Ok(HttpResponse::Ok().json(UserRoles::of(wanted)))

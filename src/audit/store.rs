@@ -52,8 +52,8 @@ pub(super) async fn list(connection: &mut PgConnection, filter: &Filter, limit: 
         "SELECT id, at, event, outcome, actor, subject, request, detail, sealed, key_version FROM audit_events
          WHERE ($1::uuid IS NULL OR subject = $1) AND ($2::uuid IS NULL OR actor = $2) AND ($3::text IS NULL OR event = $3)
            AND ($4::text IS NULL OR outcome = $4) AND ($5::timestamptz IS NULL OR at >= $5) AND ($6::timestamptz IS NULL OR at < $6)
-           AND ($7::uuid IS NULL OR id < $7)
-         ORDER BY id DESC LIMIT $8",
+           AND ($7::uuid IS NULL OR id < $7) AND ($8::uuid IS NULL OR subject IS DISTINCT FROM $8)
+         ORDER BY id DESC LIMIT $9",
         filter.subject,
         filter.actor,
         filter.event,
@@ -61,6 +61,7 @@ pub(super) async fn list(connection: &mut PgConnection, filter: &Filter, limit: 
         filter.from,
         filter.until,
         filter.before,
+        filter.not_subject,
         limit
     )
     .fetch_all(connection)

@@ -66,8 +66,8 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
         }
         None => accounts::store::find_active(&mut transaction, &email).await?.context("this account is disabled or closing: enable it first")?,
     };
-    let (before, after) = appoint(&mut transaction, account, &clock).await?;
-    let entry = Entry::new(Event::RolesChanged, &origin, None, Some(account.0)).detail(json!({ "before": before, "after": after }));
+    appoint(&mut transaction, account, &clock).await?;
+    let entry = Entry::new(Event::RolesChanged, &origin, None, Some(account.0)).detail(json!({ "added": [{ "role": ADMINISTRATOR }] }));
     audit::record(&mut transaction, &keyring, now, entry).await?;
     transaction.commit().await?;
 
@@ -79,14 +79,13 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
     Ok(())
 }
 
-/// Adds the role to those that the account has. Returns the names before and after.
-async fn appoint(connection: &mut PgConnection, account: AccountId, clock: &Clock) -> anyhow::Result<(Vec<String>, Vec<String>)> {
-    let mut wanted = assignments_of(connection, account.0).await?;
+/// Adds the role to those that the account has.
+async fn appoint(connection: &mut PgConnection, account: AccountId, clock: &Clock) -> anyhow::Result<()> {
+    let mut wanted = assignments_of(connection, account.0, clock.now()).await?;
     wanted.retain(|assignment| assignment.role != ADMINISTRATOR);
     wanted.push(Assignment { role: ADMINISTRATOR.into(), expires_at: None });
-    let before = role::assign(connection, Actor::CommandLine, account.0, &wanted, clock.now()).await?;
-    let names = |assignments: &[Assignment]| assignments.iter().map(|assignment| assignment.role.clone()).collect();
-    Ok((names(&before), names(&wanted)))
+    role::assign(connection, Actor::CommandLine, account.0, &wanted, clock.now()).await?;
+    Ok(())
 }
 
 /// From the terminal, twice; generated where there is none. The second value: it was generated.

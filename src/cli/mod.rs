@@ -23,7 +23,13 @@ use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
-use std::{fs, io::Write, pin::pin, sync::Arc, thread};
+use std::{
+    fs,
+    io::{IsTerminal, Write},
+    pin::pin,
+    sync::Arc,
+    thread,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{EnvFilter, util::SubscriberInitExt};
 
@@ -56,7 +62,7 @@ impl Cli {
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command.unwrap_or(Command::Serve) {
             Command::Serve => serve(Settings::from_process()?).await,
-            Command::Migrate => migrate(&Settings::from_process()?).await,
+            Command::Migrate => migrate(&Settings::for_migration()?).await,
             Command::Admin(command) => admin::run(command, &Settings::from_process()?).await,
             Command::Openapi => {
                 // a reader that has seen enough (`| head`) is no fault of ours
@@ -91,6 +97,7 @@ async fn open(settings: &Settings, clock: &Clock) -> anyhow::Result<Opened> {
     if settings.environment == Environment::Development {
         db::migrate(&database.owner).await.context("cannot bring the database up to date")?;
     }
+    db::reach(&database.service).await.context("cannot reach the database (DATABASE_URL)")?;
     let pool = db::pool(database.service, settings.database_connections);
     db::check_schema(&pool).await?;
     let keyring = Keyring::open(&pool, &key_encryption_key(settings)?, clock.now()).await?;
@@ -112,7 +119,7 @@ async fn migrate(settings: &Settings) -> anyhow::Result<()> {
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
-    telemetry::subscriber(settings.log_format, EnvFilter::try_new(&settings.log)?, std::io::stdout).try_init()?;
+    telemetry::subscriber(settings.log_format, EnvFilter::try_new(&settings.log)?, std::io::stdout().is_terminal(), std::io::stdout).try_init()?;
     let recorder = telemetry::install_metrics()?;
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut order_to_stop = pin!(async {
@@ -166,9 +173,9 @@ fn key_encryption_key(settings: &Settings) -> anyhow::Result<KeyBytes> {
     if let Some(key) = settings.key_encryption_key.clone() {
         return Ok(key);
     }
-    fs::create_dir_all(&settings.data_dir)?;
-    let path = settings.data_dir.join("key-encryption-key");
-    let text = files::read_or_create_private(&path, || Ok(STANDARD.encode(crypto::random::<32>())))?;
+    let path = private_folder(settings, "")?.join("key-encryption-key");
+    let text = files::read_or_create_private(&path, || Ok(STANDARD.encode(crypto::random::<32>())))
+        .with_context(|| format!("cannot use {}", path.display()))?;
     settings::parse_key(&text).map_err(|reason| anyhow::anyhow!("{} {reason}", path.display()))
 }
 
@@ -180,7 +187,7 @@ fn private_folder(settings: &Settings, name: &str) -> anyhow::Result<std::path::
 
 /// Says where everything is; in development for a person, with a line to try.
 fn announce(service: &Service, settings: &Settings, local: Option<&LocalPostgres>) {
-    tracing::info!(https = %service.https, http = ?service.http, operators = ?service.operators, public_url = %settings.public_url, "serving");
+    tracing::info!(https = %service.https, http = service.http.map(tracing::field::display), operators = service.operators.map(tracing::field::display), public_url = %settings.public_url, "serving");
     if settings.environment == Environment::Production {
         return;
     }

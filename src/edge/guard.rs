@@ -6,7 +6,7 @@ use crate::{
     access::{
         Principal,
         permission::{Demand, Permission},
-        role,
+        role::{self, Actor},
     },
     audit::Origin,
     edge::{client_ip::ClientIp, known_device, request_log::RequestId},
@@ -120,6 +120,14 @@ impl<P: Demand> Guard for May<P> {
     }
 }
 
+impl<P: Demand> May<P> {
+    /// Who acts, by virtue of what: to be looked at again behind the lock on authority.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor::Person(self.principal.account, Some(P::PERMISSION))
+    }
+}
+
 impl SignedIn {
     fn of(request: &HttpRequest) -> Result<Self, ApiError> {
         let principal = request.extensions().get::<Principal>().copied();
@@ -130,11 +138,13 @@ impl SignedIn {
 
 impl Caller {
     fn of(request: &HttpRequest) -> Self {
+        // reading a cookie needs the extensions to itself
+        let device_cookie = request.cookie(known_device::COOKIE).map(|cookie| cookie.value().to_owned());
         let extensions = request.extensions();
         let client = extensions.get().copied().unwrap_or(ClientIp(IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
         let user_agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let origin = Origin { request: extensions.get().map(|RequestId(id)| *id), address: Some(client.0), device: device::coarse_name(user_agent) };
-        Self { client, origin, device_cookie: request.cookie(known_device::COOKIE).map(|cookie| cookie.value().to_owned()) }
+        Self { client, origin, device_cookie }
     }
 }
 

@@ -3,8 +3,8 @@
 //! Attacks: `tests/suite/attacks/s08_errors/`.
 
 use crate::{
-    edge::client_ip::{ClientIp, client_ip},
-    error::ApiError,
+    edge::client_ip::client_ip,
+    error::{ApiError, Enveloped},
     platform::crypto,
     state::State,
 };
@@ -49,22 +49,26 @@ pub(super) async fn request_log<B: MessageBody + 'static>(
     let method = request.method().clone();
     let path: String = request.path().chars().take(LONGEST_PATH).collect();
 
+    // known by the path, also for what is refused before the handler
+    let route = request.request().match_pattern().unwrap_or_else(|| "unmatched".into());
+
     let span = tracing::info_span!("request", %id);
     let mut outcome = next.call(request).instrument(span.clone()).await;
 
     let header = HeaderValue::try_from(id.to_string()).unwrap_or(HeaderValue::from_static("-"));
-    let (status, route, cause) = match &mut outcome {
+    let (status, code, cause) = match &mut outcome {
         Ok(response) => {
             response.headers_mut().insert(REQUEST_ID, header);
-            let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".into());
-            (response.status(), route, response.response().error().map(describe))
+            let code = response.response().extensions().get::<Enveloped>().map(|Enveloped(code)| code.name());
+            (response.status(), code, response.response().error().map(describe))
         }
         Err(error) => {
             error.add_response_mapper(move |mut response| {
                 response.headers_mut().insert(REQUEST_ID, header.clone());
                 response
             });
-            (error.as_response_error().status_code(), "unmatched".into(), Some(describe(error)))
+            let code = error.as_error::<ApiError>().map(|error| error.code().name());
+            (error.as_response_error().status_code(), code, Some(describe(error)))
         }
     };
     let elapsed = begun.elapsed();
@@ -73,17 +77,13 @@ pub(super) async fn request_log<B: MessageBody + 'static>(
     metrics::histogram!("portcullis_request_seconds", "method" => known_method.clone(), "route" => route.clone(), "status" => status.as_u16().to_string())
         .record(elapsed);
     span.in_scope(|| {
-        let (status, milliseconds, client) = (status.as_u16(), elapsed.as_secs_f64() * 1000.0, show(client));
+        let (status, milliseconds, client) = (status.as_u16(), (elapsed.as_secs_f64() * 1_000_000.0).round() / 1000.0, client.0.to_string());
         match cause {
-            Some(cause) if status >= 500 => tracing::error!(status, method = known_method, route, path, milliseconds, client, cause, "request"),
-            _ => tracing::info!(status, method = known_method, route, path, milliseconds, client, "request"),
+            Some(cause) if status >= 500 => tracing::error!(status, code, method = known_method, route, path, milliseconds, client, cause, "request"),
+            _ => tracing::info!(status, code, method = known_method, route, path, milliseconds, client, "request"),
         }
     });
     outcome
-}
-
-fn show(client: ClientIp) -> String {
-    client.0.to_string()
 }
 
 fn describe(error: &Error) -> String {

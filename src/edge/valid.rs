@@ -108,9 +108,18 @@ fn explain(path: String, message: &str, whole: &str) -> FieldError {
             FieldError { field: whole.into(), reason: format!("has an unknown field; known: {}", expected.trim_start_matches("one of ")).into() }
         }
         Some(expected) if message.starts_with("invalid type") => {
-            FieldError { field: if path == "." { whole.into() } else { path }, reason: format!("must be {expected}").into() }
+            FieldError { field: if path == "." { whole.into() } else { path }, reason: format!("must be {}", plain_kind(&expected)).into() }
         }
         _ => FieldError { field: if path == "." { whole.into() } else { path }, reason: "is not valid".into() },
+    }
+}
+
+/// serde's words for kinds, in JSON's.
+fn plain_kind(expected: &str) -> &str {
+    match expected {
+        "a sequence" => "a list",
+        kind if kind.starts_with("struct ") => "an object",
+        kind => kind,
     }
 }
 
@@ -174,7 +183,7 @@ mod tests {
             (r#"{"name":"a","name":"b"}"#, r#"field: "name", reason: "occurs twice""#),
             (r#"{"name":"a","canary":1}"#, r#"field: "body", reason: "has an unknown field; known: name""#),
             (r#"{"name":{"$ne":"canary"}}"#, r#"field: "name", reason: "must be a string""#),
-            (r#""canary""#, r#"field: "body", reason: "must be struct Body""#),
+            (r#""canary""#, r#"field: "body", reason: "must be an object""#),
             (r#"["canary"]"#, r#"field: "body", reason: "must be an object""#),
             ("{", "code: Malformed"),
             (r#"{"name":"x"} canary"#, "code: Malformed"),

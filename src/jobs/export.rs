@@ -19,13 +19,22 @@ use zeroize::Zeroizing;
 const MAX_EVENTS: i64 = 10_000;
 
 pub(super) async fn make_all(state: &State) -> Result<(), StoreError> {
+    let (mut last, mut failed) = (Uuid::nil(), None);
     loop {
         let mut transaction = state.pool.begin().await?;
-        let Some((id, owner)) = store::next_pending(&mut transaction).await? else { return Ok(()) };
-        make(&mut transaction, state, id, owner).await?;
-        transaction.commit().await?;
+        let Some((id, owner)) = store::next_pending(&mut transaction, last).await? else { break };
+        last = id;
+        match make(&mut transaction, state, id, owner).await {
+            Ok(()) => transaction.commit().await?,
+            // one that fails does not hold the others up
+            Err(error) => {
+                tracing::error!(export = %id, %error, "not made");
+                failed = Some(error);
+            }
+        }
         state.letter_waits.notify_one();
     }
+    failed.map_or(Ok(()), Err)
 }
 
 async fn make(connection: &mut PgConnection, state: &State, id: Uuid, owner: AccountId) -> Result<(), StoreError> {
@@ -49,10 +58,13 @@ async fn make(connection: &mut PgConnection, state: &State, id: Uuid, owner: Acc
 
 async fn contents(connection: &mut PgConnection, state: &State, account: &accounts::Account, now: OffsetDateTime) -> Result<Value, StoreError> {
     let owner = account.id.0;
-    let roles = assignments_of(connection, owner).await?;
+    let roles = assignments_of(connection, owner, now).await?;
     let sessions = sessions::store::list_own(connection, owner, now).await?;
     let filter = Filter { subject: Some(owner), ..Filter::default() };
-    let events = audit::list(connection, &state.keyring, &filter, MAX_EVENTS).await?;
+    let mut events = audit::list(connection, &state.keyring, &filter, MAX_EVENTS).await?;
+    // what one did to others: from where is one's own
+    let filter = Filter { actor: Some(owner), not_subject: Some(owner), ..Filter::default() };
+    events.extend(audit::list(connection, &state.keyring, &filter, MAX_EVENTS).await?);
     Ok(json!({
         "account": {
             "id": owner,

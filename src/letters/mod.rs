@@ -24,6 +24,10 @@ pub enum Letter<'l> {
     Invitation(&'l Issued),
     /// Link and code that set a new password.
     PasswordReset(&'l Issued),
+    /// Link and code that set a new password after the old one was voided.
+    PasswordVoided(&'l Issued),
+    /// To the address of a disabled account that asked for a new password.
+    Disabled,
     /// To an address without an account that asked for a new password.
     NoAccount,
     /// A notice to the owner.
@@ -53,6 +57,8 @@ impl Letter<'_> {
             Self::AlreadyRegistered => include_str!("templates/already_registered.txt"),
             Self::Invitation(_) => include_str!("templates/invitation.txt"),
             Self::PasswordReset(_) => include_str!("templates/password_reset.txt"),
+            Self::PasswordVoided(_) => include_str!("templates/password_voided.txt"),
+            Self::Disabled => include_str!("templates/disabled.txt"),
             Self::NoAccount => include_str!("templates/no_account.txt"),
             Self::PasswordChanged => include_str!("templates/password_changed.txt"),
             Self::EmailChange(_) => include_str!("templates/email_change.txt"),
@@ -72,13 +78,19 @@ impl<'l> Letter<'l> {
     fn link(self) -> Option<(&'static str, &'l Issued)> {
         match self {
             Self::Registration(issued) | Self::Invitation(issued) => Some(("register", issued)),
-            Self::PasswordReset(issued) => Some(("reset", issued)),
+            Self::PasswordReset(issued) | Self::PasswordVoided(issued) => Some(("reset", issued)),
             Self::EmailChange(issued) => Some(("email", issued)),
             Self::EmailChanged(issued) => Some(("undo", issued)),
             Self::NewDevice(issued, _) => Some(("disown", issued)),
             Self::TrustDevice(issued) => Some(("trust", issued)),
             Self::Closing(issued) => Some(("keep", issued)),
-            Self::AlreadyRegistered | Self::NoAccount | Self::PasswordChanged | Self::EmailTaken | Self::Erased | Self::ExportReady(..) => None,
+            Self::AlreadyRegistered
+            | Self::Disabled
+            | Self::NoAccount
+            | Self::PasswordChanged
+            | Self::EmailTaken
+            | Self::Erased
+            | Self::ExportReady(..) => None,
         }
     }
 }
@@ -97,6 +109,7 @@ pub fn write(to: &Email, public_url: &Origin, letter: Letter<'_>) -> Mail {
     let mut values = vec![("{site}", Cow::Borrowed(public_url.as_str()))];
     if let Some((page, issued)) = letter.link() {
         values.push(("{link}", format!("{public_url}/go/{page}#token={}", issued.link.expose()).into()));
+        values.push(("{hours}", issued.lifetime.whole_hours().to_string().into()));
         values.push(("{minutes}", issued.lifetime.whole_minutes().to_string().into()));
         values.push(("{days}", issued.lifetime.whole_days().to_string().into()));
         values.extend(issued.code.as_ref().map(|code| ("{code}", Cow::Borrowed(code.expose_secret()))));
@@ -145,6 +158,8 @@ mod tests {
             Letter::AlreadyRegistered,
             Letter::Invitation(i),
             Letter::PasswordReset(i),
+            Letter::PasswordVoided(i),
+            Letter::Disabled,
             Letter::NoAccount,
             Letter::PasswordChanged,
             Letter::EmailChange(i),

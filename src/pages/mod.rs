@@ -105,11 +105,11 @@ const LINK_PAGES: [LinkPage; 7] = [
     LinkPage {
         name: "keep",
         title: "Keep your account",
-        about: "Your account will not be erased, and you can sign in again.",
+        about: "Your account will not be erased. The password becomes useless, and a letter for a new one comes to you.",
         fields: "",
         button: "Keep my account",
         call: "/v1/auth/account/keep",
-        done: "Your account stays. You can sign in again.",
+        done: "Your account stays. A letter to set a new password is on its way.",
         cookie: false,
     },
 ];

@@ -5,7 +5,7 @@
 
 use crate::platform::crypto::Unsealable;
 use sqlx::{
-    Connection, PgConnection, PgPool,
+    Connection, Executor, PgConnection, PgPool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -32,6 +32,9 @@ pub enum SchemaError {
     /// The newest migration of this binary has not been applied.
     #[error("the schema is behind this binary (it needs migration {0}): run `portcullis migrate` first")]
     Behind(i64),
+    /// The login may not act as the run-time role.
+    #[error("this database login may not act as {RUNTIME_ROLE}: GRANT {RUNTIME_ROLE} TO the login of the service")]
+    NotRuntime,
     /// Could not ask.
     #[error("the schema version cannot be read: {0}")]
     Database(#[from] sqlx::Error),
@@ -62,6 +65,14 @@ pub fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
     PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options)
 }
 
+/// Connects once, to say at the start why it cannot be done; a pool only says that it waited in vain.
+///
+/// # Errors
+/// Why not.
+pub async fn reach(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    PgConnection::connect_with(options).await?.close().await
+}
+
 /// Brings the schema up to date as its owner. Two at once: sqlx holds an advisory lock, so one waits for the other.
 ///
 /// # Errors
@@ -69,6 +80,11 @@ pub fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
 pub async fn migrate(owner: &PgConnectOptions) -> anyhow::Result<()> {
     let mut connection = PgConnection::connect_with(owner).await?;
     MIGRATIONS.run(&mut connection).await?;
+    // a login of its own may serve too, where it has the right to grant this; `check_schema` says so where it has not
+    let granted = connection.execute("GRANT portcullis_runtime TO CURRENT_USER").await;
+    if let Err(error) = granted {
+        tracing::debug!(%error, "the owner's login cannot act as the run-time role");
+    }
     connection.close().await?;
     Ok(())
 }
@@ -84,6 +100,8 @@ pub async fn check_schema(pool: &PgPool) -> Result<(), SchemaError> {
     match applied {
         Ok(Some(version)) if version >= needed => Ok(()),
         Ok(_) => Err(SchemaError::Behind(needed)),
+        // the role exists and is not ours to take: told at the connection, as a wrong setting
+        Err(sqlx::Error::Database(error)) if error.message().contains("permission denied to set role") => Err(SchemaError::NotRuntime),
         // undefined_table, insufficient_privilege (an empty database), invalid role: nothing was migrated here yet
         Err(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("42P01" | "42501" | "22023")) => Err(SchemaError::Behind(needed)),
         Err(error) => Err(error.into()),

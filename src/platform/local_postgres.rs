@@ -6,7 +6,7 @@
 //! in good order waits for its guests first.
 //! Faults: `tests/suite/local_postgres.rs`.
 
-use crate::platform::{crypto, files};
+use crate::platform::{crypto, files, postgres_binaries};
 use anyhow::{Context, bail};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -34,11 +34,12 @@ const LONGEST_SOCKET_FOLDER: usize = 107 - 19;
 /// How long the cluster may take to start, and how long an old one may take to leave.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Runs Postgres and stops it (fast shutdown) when standard input ends. Ignores the terminal's signals: the parent decides.
+/// Runs Postgres and stops it (fast shutdown) when standard input ends. Ignores the terminal's signals: the parent decides. The order
+/// to stop is repeated: one that comes before Postgres listens to signals is lost.
 const WATCHDOG: &str = r#"trap '' INT TERM HUP
 "$@" </dev/null >/dev/null 2>&1 &
 read -r _
-kill -INT $! 2>/dev/null
+while kill -INT $! 2>/dev/null; do sleep 0.2; done
 wait $!"#;
 
 /// A cluster on this machine. Dropping the value stops the cluster if this process started it.
@@ -58,8 +59,13 @@ struct Watchdog {
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        if let Err(error) = self.guests.lock() {
-            tracing::warn!(%error, "not waiting for other commands on the private Postgres");
+        let (begun, mut is_told) = (Instant::now(), false);
+        while self.guests.try_lock().is_err() && begun.elapsed() < PATIENCE {
+            if !is_told {
+                tracing::info!(at_most = ?PATIENCE, "waiting for other commands that use the private Postgres");
+                is_told = true;
+            }
+            std::thread::sleep(Duration::from_millis(50));
         }
         drop(self.pipe.take());
         if let Err(error) = self.child.wait() {
@@ -89,7 +95,7 @@ impl LocalPostgres {
             Ok(serde_json::to_string(&Credentials { superuser: password(), owner: password(), runtime: password() })?)
         })?)?;
 
-        let binaries = find_binaries()?;
+        let binaries = postgres_binaries::find()?;
         let account = Unprivileged::find()?;
         let home = account.home_for(&folder)?;
         let cluster = home.join("cluster");
@@ -122,7 +128,17 @@ impl LocalPostgres {
             initialise(&binaries, &account, &cluster, &this.credentials.superuser)?;
         }
         let mut watchdog = watch(&binaries, &account, &cluster, &this.socket, settings, open_lock(&folder.join("guests"))?, lock)?;
-        while !connects(&this.superuser()).await {
+        loop {
+            match PgConnection::connect_with(&this.superuser()).await {
+                Ok(_) => break,
+                // 28P01: wrong password
+                Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("28P01") => bail!(
+                    "the private Postgres in {0} does not know the passwords in {1}: it belongs to an earlier data folder. Delete {0} to begin anew",
+                    home.display(),
+                    folder.join("credentials.json").display()
+                ),
+                Err(_) => {}
+            }
             if watchdog.child.try_wait()?.is_some() || Instant::now() > deadline || !postmaster_lives(&cluster, deadline) {
                 bail!("the private Postgres did not start; the end of its log:\n{}", log_tail(&cluster));
             }
@@ -239,7 +255,8 @@ impl Unprivileged {
     }
 
     fn socket_folder(&self, home: &Path) -> anyhow::Result<PathBuf> {
-        if home.as_os_str().len() <= LONGEST_SOCKET_FOLDER {
+        // a comma would end the name in Postgres's list of folders
+        if home.as_os_str().len() <= LONGEST_SOCKET_FOLDER && !home.as_os_str().as_encoded_bytes().contains(&b',') {
             return Ok(home.to_owned());
         }
         let name = URL_SAFE_NO_PAD.encode(&crypto::sha256(home.as_os_str().as_encoded_bytes())[..9]);
@@ -257,47 +274,6 @@ impl Unprivileged {
         }
         Ok(folder)
     }
-}
-
-fn find_binaries() -> anyhow::Result<PathBuf> {
-    let from_path = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
-    let from_config = Command::new("pg_config").arg("--bindir").output().ok().map(|out| PathBuf::from(String::from_utf8_lossy(&out.stdout).trim()));
-    let mut packaged: Vec<PathBuf> = ["/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt"]
-        .iter()
-        .filter_map(|folder| fs::read_dir(folder).ok())
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
-        .collect();
-    // the newest version first
-    packaged.sort_by_key(|path| std::cmp::Reverse(version_in(path)));
-    from_path
-        .into_iter()
-        .chain(from_config)
-        .chain(packaged)
-        .find(|folder| folder.join("postgres").is_file() && folder.join("initdb").is_file())
-        .with_context(|| {
-            let install = if cfg!(target_os = "macos") {
-                "brew install postgresql@17"
-            } else if Path::new("/etc/debian_version").exists() {
-                "sudo apt-get install postgresql"
-            } else if Path::new("/etc/fedora-release").exists() {
-                "sudo dnf install postgresql-server"
-            } else if Path::new("/etc/arch-release").exists() {
-                "sudo pacman -S postgresql"
-            } else {
-                "install Postgres 15 or newer by your system's packages"
-            };
-            format!(
-                "found no Postgres binaries (looked in PATH, pg_config --bindir, /usr/lib/postgresql/*/bin, Homebrew). Do one of:\n  \
-                 - {install}\n  - set DATABASE_URL to a database that you have\n  - docker compose up"
-            )
-        })
-}
-
-fn version_in(path: &Path) -> u32 {
-    let digits: String =
-        path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().chars().filter(char::is_ascii_digit).collect()).unwrap_or_default();
-    digits.parse().unwrap_or_default()
 }
 
 fn initialise(binaries: &Path, account: &Unprivileged, cluster: &Path, password: &str) -> anyhow::Result<()> {

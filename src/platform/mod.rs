@@ -9,4 +9,5 @@ pub mod keyring;
 pub mod local_postgres;
 pub mod mail;
 pub mod outbox;
+mod postgres_binaries;
 pub mod telemetry;

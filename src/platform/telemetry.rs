@@ -2,7 +2,11 @@
 //! Practices 8.json-logs, 8.alerts.
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, fmt::MakeWriter, layer::SubscriberExt};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, fmt,
+    fmt::MakeWriter,
+    layer::{Layered, SubscriberExt},
+};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,16 +17,18 @@ pub enum LogFormat {
     Pretty,
 }
 
-/// The subscriber that writes log lines to `writer`.
-pub fn subscriber<W>(format: LogFormat, filter: EnvFilter, writer: W) -> impl tracing::Subscriber + Send + Sync
+/// The subscriber that writes log lines to `writer`, in colours if that is a terminal.
+pub fn subscriber<W>(format: LogFormat, filter: EnvFilter, is_terminal: bool, writer: W) -> impl tracing::Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let layer: Box<dyn Layer<Registry> + Send + Sync> = match format {
+    let layer: Box<dyn Layer<Layered<EnvFilter, Registry>> + Send + Sync> = match format {
         LogFormat::Json => fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false).with_writer(writer).boxed(),
-        LogFormat::Pretty => fmt::layer().compact().with_target(false).with_writer(writer).boxed(),
+        LogFormat::Pretty => fmt::layer().compact().with_target(false).with_ansi(is_terminal).with_writer(writer).boxed(),
     };
-    Registry::default().with(layer.with_filter(filter))
+    // one filter for all, not one for the layer: a library that only asks whether something would be logged leaves a layer's filter in
+    // a state that swallows the next record
+    Registry::default().with(filter).with(layer)
 }
 
 /// Installs the process's metrics recorder. Durations are histograms in seconds.

@@ -20,6 +20,7 @@ use actix_web::{
 };
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
+use sqlx::PgPool;
 use std::{net::SocketAddr, thread, time::Duration};
 use tls::Identity;
 
@@ -51,6 +52,7 @@ pub struct Service {
     handles: Vec<ServerHandle>,
     servers: Vec<tokio::task::JoinHandle<std::io::Result<()>>>,
     jobs: Jobs,
+    pool: PgPool,
 }
 
 impl Service {
@@ -102,7 +104,7 @@ impl Service {
         let handles = servers.iter().map(Server::handle).collect();
         let servers = servers.into_iter().map(rt::spawn).collect();
         let jobs = Jobs::start(&state, mailer, address_quota, recorder);
-        Ok(Self { https, http, operators, handles, servers, jobs })
+        Ok(Self { https, http, operators, handles, servers, jobs, pool: state.pool })
     }
 
     /// Takes no new connection, lets running requests and jobs finish, and ends.
@@ -116,6 +118,7 @@ impl Service {
             }
         }
         self.jobs.stop().await;
+        self.pool.close().await;
     }
 }
 

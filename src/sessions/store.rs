@@ -185,8 +185,13 @@ pub async fn detach_key(pool: &PgPool, key_digest: &[u8]) -> Result<(), sqlx::Er
 /// When the database is away.
 pub async fn mark_seen(pool: &PgPool, sessions: &[Uuid], times: &[OffsetDateTime], idle: Duration) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "UPDATE sessions s SET last_seen_at = m.at, idle_expires_at = least(m.at + make_interval(secs => $3), s.absolute_expires_at)
-         FROM unnest($1::uuid[], $2::timestamptz[]) m (id, at) WHERE s.id = m.id AND s.revoked_at IS NULL AND s.last_seen_at < m.at",
+        // whoever ends sessions comes first: a mark waits for nobody
+        "WITH free AS (
+             SELECT s.id, m.at FROM sessions s JOIN unnest($1::uuid[], $2::timestamptz[]) m (id, at) ON s.id = m.id
+             WHERE s.revoked_at IS NULL AND s.last_seen_at < m.at FOR UPDATE OF s SKIP LOCKED
+         )
+         UPDATE sessions s SET last_seen_at = free.at, idle_expires_at = least(free.at + make_interval(secs => $3), s.absolute_expires_at)
+         FROM free WHERE s.id = free.id",
         sessions,
         times,
         idle.as_seconds_f64()

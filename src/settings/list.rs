@@ -35,7 +35,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "PORTCULLIS_PUBLIC_URL",
         "https://localhost:8443",
-        "origin under which people reach the service; links in letters are built from it, never from a request",
+        "origin under which people reach the service; links in letters are built from it, never from a request. Development follows the port of `PORTCULLIS_HTTPS_LISTEN`",
     ),
     setting("PORTCULLIS_HTTPS_LISTEN", "127.0.0.1:8443", "address of the service"),
     setting("PORTCULLIS_HTTP_LISTEN", "127.0.0.1:8080", "address that redirects to the public URL; `off` for none"),
@@ -52,13 +52,17 @@ pub const SETTINGS: &[Setting] = &[
     optional("PORTCULLIS_TLS_CERTIFICATE_FILE", "certificate chain, PEM; development makes its own"),
     optional("PORTCULLIS_TLS_KEY_FILE", "private key of the certificate, PEM"),
     setting("PORTCULLIS_TRUSTED_PROXIES", "", "networks whose `X-Forwarded-For` is believed, comma-separated CIDR"),
-    setting("PORTCULLIS_CORS_ORIGINS", "", "other origins whose pages may call the service with cookies, comma-separated"),
+    setting("PORTCULLIS_CORS_ORIGINS", "", "other origins of the same site whose pages may call the service with cookies, comma-separated"),
     setting("PORTCULLIS_MAIL_FROM", "Portcullis <portcullis@localhost>", "sender of letters"),
     secret(
         "PORTCULLIS_SMTP_URL",
         "`smtps://user:password@host` or `smtp://…?tls=required`; development without it writes letters to the data folder",
     ),
-    setting("PORTCULLIS_LOG", "info,actix_http=off,actix_server=warn,actix_session=warn", "what is logged: a level or tracing directives"),
+    setting(
+        "PORTCULLIS_LOG",
+        "info,actix_http=off,actix_server=warn,actix_session=warn,sqlx::postgres::notice=warn",
+        "what is logged: a level or tracing directives",
+    ),
     optional("PORTCULLIS_LOG_FORMAT", "`json` or `pretty`; otherwise pretty in development, JSON in production"),
     optional("PORTCULLIS_WORKERS", "server threads, 1 to 512; otherwise one a core"),
     setting("PORTCULLIS_BODY_LIMIT", "65536", "largest request body in bytes, 1024 to 10485760"),
@@ -76,6 +80,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("PORTCULLIS_NEW_PASSWORD_QUOTA", "20", "new passwords that are tried with one letter or by one person in 15 minutes, 3 to 1000"),
     setting("PORTCULLIS_LETTER_COOLDOWN_SECONDS", "60", "time between two such letters, 0 to 3600"),
     setting("PORTCULLIS_NOTICE_QUOTA", "20", "notices to the owner of one mailbox in an hour, 5 to 1000; more are not sent"),
+    setting("PORTCULLIS_INVITATION_QUOTA", "100", "invitations of one person in an hour, 1 to 100000"),
     setting(
         "PORTCULLIS_MAIL_ATTEMPTS",
         "20",

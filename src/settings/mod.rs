@@ -2,10 +2,12 @@
 //! nothing by default that is secret or that decides who is believed.
 //! Practices 9.never-hardcode, 9.per-environment. Tests: `tests/suite/contract/settings.rs`.
 
+pub mod limits;
 pub mod list;
 pub mod origin;
 mod reader;
 
+pub use limits::{Quotas, Terms};
 pub use origin::Origin;
 pub use reader::SettingsError;
 
@@ -28,52 +30,6 @@ pub enum Environment {
     Development,
     /// Whatever is missing is an error.
     Production,
-}
-
-/// The numbers of the quotas.
-#[derive(Debug, Clone, Copy)]
-pub struct Quotas {
-    /// Requests of one address at once.
-    pub address_burst: u32,
-    /// Requests a second that an address gets back.
-    pub address_per_second: u32,
-    /// Failed sign-ins for one account from one address in 15 minutes.
-    pub login: i32,
-    /// Failed sign-ins for one account from everywhere in 15 minutes.
-    pub login_account: i32,
-    /// Failed sign-ins for one account from one known device in 15 minutes.
-    pub login_device: i32,
-    /// Failed sign-ins from one address for all accounts in 15 minutes.
-    pub login_network: i32,
-    /// Letters that strangers at one address cause in an hour.
-    pub letters_network: i32,
-    /// New passwords that are tried with one letter or by one person in 15 minutes.
-    pub new_passwords: i32,
-    /// Wrong passwords in a row after which unknown devices need a mailed link.
-    pub login_failures: i32,
-    /// Wrong passwords of a signed-in person in 15 minutes.
-    pub reauthentication: i32,
-    /// Letters that strangers cause to one mailbox in an hour.
-    pub letters: i32,
-    /// Time between two of them.
-    pub letter_cooldown: time::Duration,
-    /// Notices to one mailbox in an hour.
-    pub notices: i32,
-}
-
-/// How long what letters and calls begin can be finished.
-#[derive(Debug, Clone, Copy)]
-pub struct Terms {
-    /// Links and codes that prove a mailbox.
-    pub proof: time::Duration,
-    /// Links that take something back.
-    pub undo: time::Duration,
-    /// Invitations.
-    pub invitation: time::Duration,
-    /// A closed account can be kept.
-    pub erasure: time::Duration,
-    /// An export can be fetched.
-    pub export: time::Duration,
 }
 
 /// The size of the password hashing pool.
@@ -169,14 +125,38 @@ impl Settings {
     /// # Errors
     /// Everything that is wrong, in one error.
     pub fn from_process() -> Result<Self, SettingsError> {
+        Self::from_map(Self::process_values()?)
+    }
+
+    /// The same for `migrate`, which needs no secret of the service but a database.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in one error.
+    pub fn for_migration() -> Result<Self, SettingsError> {
+        let mut values = Self::process_values()?;
+        // the owner's address alone is enough
+        for (own, owners) in [("DATABASE_URL", "PORTCULLIS_OWNER_DATABASE_URL"), ("DATABASE_URL_FILE", "PORTCULLIS_OWNER_DATABASE_URL_FILE")] {
+            let is_set = |name: &str| values.get(name).is_some_and(|text: &String| !text.is_empty());
+            if !is_set("DATABASE_URL") && !is_set("DATABASE_URL_FILE") && is_set(owners) {
+                values.extend(values.get(owners).cloned().map(|url| (own.to_owned(), url)));
+            }
+        }
+        Self::from_values(values, &["DATABASE_URL"])
+    }
+
+    fn process_values() -> Result<HashMap<String, String>, SettingsError> {
         // what is no UTF-8 cannot be a setting's value, and its name cannot start like one
         let mut values: HashMap<String, String> =
             std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
         if values.get("PORTCULLIS_ENV").is_none_or(|environment| environment != "production") {
             match dotenvy::from_path_iter(".env") {
                 Ok(lines) => {
-                    for line in lines {
-                        let (name, value) = line.map_err(|_| SettingsError(vec![".env has a line that is no NAME=value".into()]))?;
+                    for (at, line) in lines.enumerate() {
+                        let malformed = || SettingsError(vec![format!(".env: setting {} is no NAME=value (quote a value with spaces)", at + 1)]);
+                        let (name, value) = line.map_err(|_| malformed())?;
+                        if name == "PORTCULLIS_ENV" && value == "production" {
+                            return Err(SettingsError(vec![".env is for development: set PORTCULLIS_ENV=production in the environment".into()]));
+                        }
                         values.entry(name).or_insert(value);
                     }
                 }
@@ -184,7 +164,7 @@ impl Settings {
                 Err(error) => return Err(SettingsError(vec![format!(".env cannot be read: {error}")])),
             }
         }
-        Self::from_map(values)
+        Ok(values)
     }
 
     /// Reads settings from a map.
@@ -192,21 +172,33 @@ impl Settings {
     /// # Errors
     /// Everything that is wrong, in one error.
     pub fn from_map(values: HashMap<String, String>) -> Result<Self, SettingsError> {
+        Self::from_values(values, &DEMANDED_IN_PRODUCTION)
+    }
+
+    fn from_values(values: HashMap<String, String>, demanded_in_production: &[&str]) -> Result<Self, SettingsError> {
         let mut read = Reader::new(values);
-        let environment = read.value("PORTCULLIS_ENV", Environment::Production, |text| match text {
+        // a word that is neither starts nothing; what only production demands would hide it
+        let environment = read.value("PORTCULLIS_ENV", Environment::Development, |text| match text {
             "development" => Ok(Environment::Development),
             "production" => Ok(Environment::Production),
             _ => Err("must be development or production"),
         });
         let is_production = environment == Environment::Production;
         if is_production {
-            read.demand(&DEMANDED_IN_PRODUCTION);
+            read.demand(demanded_in_production);
         }
-        let public_url = read.optional("PORTCULLIS_PUBLIC_URL", |text| Origin::parse(text, false));
+        let https_listen = read.value("PORTCULLIS_HTTPS_LISTEN", NOWHERE, socket_address);
+        // development on another port: links and pages follow it
+        let is_elsewhere = !is_production && https_listen.port() != 0 && !read.is_given("PORTCULLIS_PUBLIC_URL");
+        let public_url = if is_elsewhere {
+            Origin::parse(&format!("https://localhost:{}", https_listen.port()), false).ok()
+        } else {
+            read.optional("PORTCULLIS_PUBLIC_URL", |text| Origin::parse(text, false))
+        };
         let mail_from = read.optional("PORTCULLIS_MAIL_FROM", |text| text.parse().map_err(|_| "must be `Name <address>`"));
         let settings = Self {
             environment,
-            https_listen: read.value("PORTCULLIS_HTTPS_LISTEN", NOWHERE, socket_address),
+            https_listen,
             http_listen: read.optional("PORTCULLIS_HTTP_LISTEN", optional_address).flatten(),
             operator_listen: read.optional("PORTCULLIS_OPERATOR_LISTEN", optional_address).flatten(),
             data_dir: read.value("PORTCULLIS_DATA_DIR", PathBuf::new(), |text| Ok::<_, &str>(text.into())),
@@ -230,30 +222,10 @@ impl Settings {
             workers: read.optional_number("PORTCULLIS_WORKERS", 1..=512),
             body_limit: read.number("PORTCULLIS_BODY_LIMIT", 1024..=10 << 20),
             request_timeout: Duration::from_secs(read.number("PORTCULLIS_REQUEST_TIMEOUT_SECONDS", 1..=300)),
-            quotas: Quotas {
-                address_burst: read.number("PORTCULLIS_ADDRESS_QUOTA_BURST", 1..=100_000),
-                address_per_second: read.number("PORTCULLIS_ADDRESS_QUOTA_PER_SECOND", 1..=10_000),
-                login: read.number("PORTCULLIS_LOGIN_QUOTA", 1..=1000),
-                login_account: read.number("PORTCULLIS_LOGIN_ACCOUNT_QUOTA", 1..=10_000),
-                login_device: read.number("PORTCULLIS_LOGIN_DEVICE_QUOTA", 1..=1000),
-                login_network: read.number("PORTCULLIS_LOGIN_NETWORK_QUOTA", 1..=100_000),
-                letters_network: read.number("PORTCULLIS_LETTER_NETWORK_QUOTA", 1..=100_000),
-                new_passwords: read.number("PORTCULLIS_NEW_PASSWORD_QUOTA", 3..=1000),
-                login_failures: read.number("PORTCULLIS_LOGIN_FAILURES", 1..=100),
-                reauthentication: read.number("PORTCULLIS_REAUTHENTICATION_QUOTA", 1..=1000),
-                letters: read.number("PORTCULLIS_LETTER_QUOTA", 1..=100),
-                letter_cooldown: time::Duration::seconds(read.number("PORTCULLIS_LETTER_COOLDOWN_SECONDS", 0..=3600)),
-                notices: read.number("PORTCULLIS_NOTICE_QUOTA", 5..=1000),
-            },
+            quotas: limits::quotas(&mut read),
             hashing: hashing(&mut read),
             sessions: lifetimes(&mut read),
-            terms: Terms {
-                proof: time::Duration::minutes(read.number("PORTCULLIS_PROOF_MINUTES", 1..=60)),
-                undo: time::Duration::days(read.number("PORTCULLIS_UNDO_DAYS", 1..=30)),
-                invitation: time::Duration::days(read.number("PORTCULLIS_INVITATION_DAYS", 1..=30)),
-                erasure: time::Duration::days(read.number("PORTCULLIS_ERASURE_DAYS", 1..=90)),
-                export: time::Duration::days(read.number("PORTCULLIS_EXPORT_DAYS", 1..=30)),
-            },
+            terms: limits::terms(&mut read),
             known_device: time::Duration::days(read.number("PORTCULLIS_KNOWN_DEVICE_DAYS", 1..=400)),
             session_address: read.value("PORTCULLIS_SESSION_ADDRESS", AddressDetail::Nothing, |text| match text {
                 "network" => Ok(AddressDetail::Network),
@@ -309,7 +281,8 @@ fn database(read: &mut Reader) -> Option<Database> {
     }
     let mut parse = |name, url: &SecretString| {
         // the parser's message is left out: it may quote the password
-        let options = url.expose_secret().parse::<PgConnectOptions>();
+        let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.expose_secret().starts_with(scheme));
+        let options = if is_postgres { url.expose_secret().parse::<PgConnectOptions>().map_err(drop) } else { Err(()) };
         options.inspect_err(|_| read.refuse(name, "is no Postgres address like postgres://user:password@host/database")).ok()
     };
     let owner = owner.map(|url| parse("PORTCULLIS_OWNER_DATABASE_URL", &url));

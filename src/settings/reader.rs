@@ -44,11 +44,15 @@ impl Reader {
     /// Refuses names that nobody set, be it by value or by file.
     pub(super) fn demand(&mut self, names: &[&str]) {
         for name in names {
-            let is_given = [(*name).to_owned(), format!("{name}_FILE")].iter().any(|name| self.values.get(name).is_some_and(|text| !text.is_empty()));
-            if !is_given {
+            if !self.is_given(name) && !self.is_given(&format!("{name}_FILE")) {
                 self.refuse(name, "must be set in production");
             }
         }
+    }
+
+    /// Whether somebody set it.
+    pub(super) fn is_given(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(|text| !text.is_empty())
     }
 
     /// Notes a problem that is about more than one setting's form.

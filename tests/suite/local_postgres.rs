@@ -74,3 +74,26 @@ fn commands_that_start_together_on_a_fresh_folder_all_succeed() {
     }
     assert!(!is_running(&folder));
 }
+
+/// The order to stop comes in the moment in which Postgres starts and does not listen to signals yet.
+#[test]
+fn an_order_to_stop_in_the_first_moment_is_not_lost() {
+    let folder = folder("first_moment");
+    for _ in 0..4 {
+        let mut service = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .current_dir(&folder)
+            .env_remove("DATABASE_URL")
+            .envs(["HTTPS", "HTTP", "OPERATOR"].map(|name| (format!("PORTCULLIS_{name}_LISTEN"), "127.0.0.1:0")))
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_until("Postgres begins", || is_running(&folder));
+        assert!(Command::new("kill").args(["-INT", &service.id().to_string()]).status().unwrap().success());
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while service.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "hangs");
+            std::thread::yield_now();
+        }
+        wait_until("Postgres has gone", || !is_running(&folder));
+    }
+}

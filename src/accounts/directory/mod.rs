@@ -29,7 +29,7 @@ impl Status {
         }
     }
 
-    fn named(name: &str) -> Self {
+    pub(super) fn named(name: &str) -> Self {
         match name {
             "active" => Self::Active,
             "closing" => Self::Closing,

@@ -70,18 +70,21 @@ pub async fn find(connection: &mut PgConnection, id: AccountId, now: OffsetDateT
     }))
 }
 
-/// Disables or enables an account. A closing one stays as it is. `false`: there is none, or it is in that state already.
+/// Disables or enables an account; of a closing one, what it will be if its owner keeps it. `false`: there is none, or nothing changed.
 ///
 /// # Errors
 /// When the database is away.
 pub async fn set_disabled(connection: &mut PgConnection, id: AccountId, disabled: bool, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
     let (from, to) = if disabled { ("active", "disabled") } else { ("disabled", "active") };
     let done = sqlx::query!(
-        "UPDATE users SET status = $3, authz_version = authz_version + 1, updated_at = $4 WHERE id = $1 AND status = $2",
+        "UPDATE users SET status = CASE WHEN status = 'closing' THEN status ELSE $3 END,
+             disabled_while_closing = (status = 'closing' AND $5), authz_version = authz_version + 1, updated_at = $4
+         WHERE id = $1 AND (status = $2 OR status = 'closing' AND disabled_while_closing <> $5)",
         id.0,
         from,
         to,
-        now
+        now,
+        disabled
     )
     .execute(connection)
     .await?;

@@ -52,13 +52,14 @@ pub async fn contents_of_own(connection: &mut PgConnection, owner: AccountId, id
     Ok(sealed.flatten())
 }
 
-/// An export that waits to be made; locked until the end of the transaction, and passed over where another node has it.
+/// The next export, by id, that waits to be made; locked until the end of the transaction, and passed over where another node has it.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn next_pending(connection: &mut PgConnection) -> Result<Option<(Uuid, AccountId)>, sqlx::Error> {
+pub async fn next_pending(connection: &mut PgConnection, after: Uuid) -> Result<Option<(Uuid, AccountId)>, sqlx::Error> {
     let row = sqlx::query!(
-        r#"SELECT id, user_id AS "owner: AccountId" FROM exports WHERE sealed IS NULL ORDER BY id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"#
+        r#"SELECT id, user_id AS "owner: AccountId" FROM exports WHERE sealed IS NULL AND id > $1 ORDER BY id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"#,
+        after
     )
     .fetch_optional(connection)
     .await?;

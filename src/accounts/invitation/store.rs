@@ -63,18 +63,18 @@ pub async fn list(connection: &mut PgConnection, before: Option<Uuid>, limit: i6
     .await
 }
 
-/// Takes an invitation back. `false`: there is none that is still open.
+/// Takes an invitation back. Returns its roles; `None`: there is none that is still open.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn revoke(connection: &mut PgConnection, id: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query!(
-        "WITH spent AS (UPDATE mailed_proofs SET used_at = $2 WHERE id = $1 AND used_at IS NULL AND expires_at > $2 RETURNING id)
-         UPDATE invitations SET revoked_at = $2 WHERE id IN (SELECT id FROM spent)",
+pub async fn revoke(connection: &mut PgConnection, id: Uuid, now: OffsetDateTime) -> Result<Option<Vec<String>>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"WITH spent AS (UPDATE mailed_proofs SET used_at = $2 WHERE id = $1 AND used_at IS NULL AND expires_at > $2 RETURNING id)
+           UPDATE invitations SET revoked_at = $2 WHERE id IN (SELECT id FROM spent)
+           RETURNING ARRAY(SELECT role FROM invitation_roles WHERE invitation = $1) AS "roles!""#,
         id,
         now
     )
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    .fetch_optional(connection)
+    .await
 }

@@ -188,11 +188,13 @@ pub async fn check(
     proven.filter(|proven| purposes.contains(&proven.purpose)).ok_or(ProofError::Invalid)
 }
 
-/// Spends the proof. Only one of many parallel calls gets through.
+/// Spends the proof. Only one of many parallel calls gets through. To be called first in its transaction: it locks the mailbox, so that
+/// two that spend different proofs of one mailbox, and then each other's, do not wait for each other for ever.
 ///
 /// # Errors
 /// [`ProofError::Invalid`] when it was spent or ran out meanwhile.
 pub async fn spend(connection: &mut PgConnection, now: OffsetDateTime, proven: &Proven) -> Result<(), ProofError> {
+    store::lock_mailbox(connection, &proven.email).await?;
     if store::spend_proof(connection, proven.id, now).await? { Ok(()) } else { Err(ProofError::Invalid) }
 }
 

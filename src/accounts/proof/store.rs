@@ -116,6 +116,57 @@ pub async fn end_proofs(connection: &mut PgConnection, account: AccountId, purpo
         .map(drop)
 }
 
+/// Makes an account's live proofs of this purpose last at least until `end`.
+///
+/// # Errors
+/// When the database is away.
+pub async fn extend(
+    connection: &mut PgConnection,
+    account: AccountId,
+    purpose: Purpose,
+    end: OffsetDateTime,
+    now: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE mailed_proofs SET expires_at = greatest(expires_at, $3)
+         WHERE user_id = $1 AND purpose = $2 AND used_at IS NULL AND expires_at > $4",
+        account.0,
+        purpose.name(),
+        end,
+        now
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// The account is back at an address from which a change could be taken back: that link and all later ones have done their work.
+/// `true`: there was such a link.
+///
+/// # Errors
+/// When the database is away.
+pub async fn end_undos_since(connection: &mut PgConnection, account: AccountId, email: &Email, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "UPDATE mailed_proofs SET used_at = $3 WHERE user_id = $1 AND purpose = 'email_undo' AND used_at IS NULL
+           AND id >= (SELECT min(id::text)::uuid FROM mailed_proofs
+                      WHERE user_id = $1 AND purpose = 'email_undo' AND used_at IS NULL AND expires_at > $3 AND email = $2)",
+        account.0,
+        email.as_str(),
+        now
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Waits for its turn with this mailbox, until the end of the transaction.
+pub(super) async fn lock_mailbox(connection: &mut PgConnection, email: &Email) -> Result<(), sqlx::Error> {
+    sqlx::query!(r#"SELECT pg_advisory_xact_lock(hashtextextended('mailbox ' || $1, 0)) IS NULL AS "locked""#, email.as_str())
+        .fetch_one(connection)
+        .await
+        .map(drop)
+}
+
 /// Forgets proofs that ran out before `before`, at most `batch`. Returns how many.
 ///
 /// # Errors

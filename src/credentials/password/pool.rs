@@ -3,11 +3,11 @@
 //! Attacks: `tests/suite/attacks/s04_rate_limits/hash_flood.rs`.
 
 use crate::credentials::password::hash::Arena;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     time::Duration,
 };
@@ -26,7 +26,7 @@ type Job = Box<dyn FnOnce(&mut Arena) + Send>;
 /// A handle on the pool. The threads end when the last handle is dropped.
 #[derive(Clone)]
 pub struct HashPool {
-    queue: SyncSender<Job>,
+    queue: Sender<Job>,
     computed: Arc<AtomicU64>,
 }
 
@@ -36,11 +36,10 @@ impl HashPool {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(threads: usize, waiting: usize) -> std::io::Result<Self> {
-        let (queue, jobs) = sync_channel::<Job>(waiting);
-        let jobs = Arc::new(Mutex::new(jobs));
+        let (queue, jobs) = bounded::<Job>(waiting);
         let computed = Arc::<AtomicU64>::default();
         for index in 0..threads {
-            let (jobs, arena) = (Arc::clone(&jobs), Arena::counting(Arc::clone(&computed)));
+            let (jobs, arena) = (jobs.clone(), Arena::counting(Arc::clone(&computed)));
             std::thread::Builder::new().name(format!("hash-{index}")).spawn(move || work(&jobs, arena))?;
         }
         Ok(Self { queue, computed })
@@ -91,11 +90,10 @@ impl Drop for Pending {
     }
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>, mut arena: Arena) {
+fn work(jobs: &Receiver<Job>, mut arena: Arena) {
     yield_to_the_server();
     loop {
-        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(ARENA_IDLE);
-        match next {
+        match jobs.recv_timeout(ARENA_IDLE) {
             Ok(job) => job(&mut arena),
             Err(RecvTimeoutError::Timeout) => arena.release(),
             Err(RecvTimeoutError::Disconnected) => return,

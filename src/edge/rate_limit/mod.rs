@@ -9,7 +9,7 @@ pub mod address;
 pub mod store;
 
 use crate::{
-    error::{ApiError, ErrorCode},
+    error::ApiError,
     platform::{crypto, keyring::Purpose},
     settings::Quotas,
     state::State,
@@ -42,6 +42,8 @@ pub enum Quota {
     NewPasswords,
     /// Notices to the owner of one mailbox.
     Notices,
+    /// Invitations of one person.
+    Invitations,
 }
 
 impl Quota {
@@ -58,6 +60,7 @@ impl Quota {
             Self::LetterCooldown => "letter_cooldown",
             Self::NewPasswords => "new_passwords",
             Self::Notices => "notices",
+            Self::Invitations => "invitations",
         }
     }
 
@@ -69,9 +72,9 @@ impl Quota {
             | Self::LoginFromNetwork
             | Self::NewPasswords
             | Self::Reauthentication => Duration::minutes(15),
-            // "in a row" has no end
-            Self::LoginFailures => Duration::days(3650),
-            Self::Letters | Self::LettersFromNetwork | Self::Notices => Duration::hours(1),
+            // "in a row" ends at some time, so that the counters do
+            Self::LoginFailures => Duration::days(30),
+            Self::Letters | Self::LettersFromNetwork | Self::Notices | Self::Invitations => Duration::hours(1),
             Self::LetterCooldown => quotas.letter_cooldown,
         }
     }
@@ -89,6 +92,7 @@ impl Quota {
             Self::LetterCooldown => 1,
             Self::NewPasswords => quotas.new_passwords,
             Self::Notices => quotas.notices,
+            Self::Invitations => quotas.invitations,
         }
     }
 }
@@ -113,23 +117,24 @@ impl Count {
 }
 
 /// Counts first and decides then, by one statement for all of them: parallel calls cannot get past a limit. Returns how much is
-/// used of each.
+/// used of each. A refused attempt counts for what refused it only: whoever is over their own limit must not use up somebody
+/// else's. So what is the caller's own is spent first, in a call of its own, and what is the victim's after it.
 ///
 /// # Errors
 /// 429 with the time until the window ends; 503 when the database is away, because nobody may guess unobserved.
 pub async fn spend(state: &State, counts: &[Count]) -> Result<Vec<i32>, ApiError> {
     let (now, quotas) = (state.clock.now(), &state.settings.quotas);
     let counted = store::count(&state.pool, &rows(counts), &ends(counts, quotas, now), now).await?;
-    let mut used = Vec::with_capacity(counts.len());
-    for count in counts {
-        let row = counted.iter().find(|row| row.quota == count.quota.name()).ok_or_else(|| ApiError::new(ErrorCode::Internal))?;
-        if row.used > count.quota.limit(quotas) {
-            metrics::counter!("portcullis_quota_refusals_total", "quota" => count.quota.name()).increment(1);
-            return Err(ApiError::rate_limited((row.window_ends_at - now).max(Duration::SECOND).unsigned_abs()));
-        }
-        used.push(row.used);
-    }
-    Ok(used)
+    let row_of = |count: &Count| counted.iter().find(|row| row.quota == count.quota.name());
+    let is_over = |count: &Count| row_of(count).is_none_or(|row| row.used > count.quota.limit(quotas));
+    let Some(refused) = counts.iter().find(|count| is_over(count)) else {
+        return Ok(counts.iter().filter_map(row_of).map(|row| row.used).collect());
+    };
+    let others: Vec<Count> = counts.iter().copied().filter(|count| !is_over(count)).collect();
+    give_back(state, &others).await?;
+    metrics::counter!("portcullis_quota_refusals_total", "quota" => refused.quota.name()).increment(1);
+    let wait = row_of(refused).map_or(Duration::SECOND, |row| (row.window_ends_at - now).max(Duration::SECOND));
+    Err(ApiError::rate_limited(wait.unsigned_abs()))
 }
 
 /// Gives one back of each: the attempt turned out to be the owner's.
@@ -152,6 +157,6 @@ fn ends(counts: &[Count], quotas: &Quotas, now: OffsetDateTime) -> Vec<OffsetDat
 ///
 /// # Errors
 /// When the database is away.
-pub async fn forget(connection: &mut PgConnection, count: Count) -> Result<(), ApiError> {
-    Ok(store::forget(connection, count.quota.name(), &count.subject).await?)
+pub async fn forget(connection: &mut PgConnection, count: Count) -> Result<(), sqlx::Error> {
+    store::forget(connection, count.quota.name(), &count.subject).await
 }

@@ -3,13 +3,20 @@
 "use strict";
 const form = document.getElementById("form");
 const message = document.getElementById("message");
-const token = new URLSearchParams(location.hash.slice(1)).get("token");
-history.replaceState(null, "", location.pathname);
+let token = null;
 
-if (token) {
-  form.hidden = false;
-  message.textContent = "";
+function takeToken() {
+  token = new URLSearchParams(location.hash.slice(1)).get("token") ?? token;
+  history.replaceState(null, "", location.pathname);
+  if (token) {
+    form.hidden = false;
+    message.textContent = "";
+  }
 }
+
+takeToken();
+// another link opened in the tab that shows this page changes the fragment only
+window.addEventListener("hashchange", takeToken);
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();

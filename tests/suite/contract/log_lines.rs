@@ -21,5 +21,6 @@ async fn every_request_leaves_one_record_with_the_same_fields() {
         assert!(record["milliseconds"].as_f64().is_some_and(|milliseconds| milliseconds > 0.0) && record["timestamp"].is_string(), "{record}");
         assert_eq!(record["path"].as_str(), path.split('?').next(), "without the query");
         assert_eq!(record["span"]["id"].as_str(), Some(id.as_str()));
+        assert_eq!(record["code"].as_str(), (status == 404).then_some("NOT_FOUND"), "why it was refused");
     }
 }

@@ -100,9 +100,28 @@ fn the_readme_and_the_example_list_every_setting_as_it_is() {
         let default = setting.default.map_or("–".to_owned(), |default| if default.is_empty() { "none".into() } else { format!("`{default}`") });
         let row = format!("| `{}` | {default} | {} |", setting.name, setting.about);
         assert!(readme.contains(&row), "missing in README.md:\n{row}");
-        let line = format!("#{}={}", setting.name, setting.default.unwrap_or_default());
+        let default = setting.default.unwrap_or_default();
+        let quote = if default.contains(char::is_whitespace) { "\"" } else { "" };
+        let line = format!("#{}={quote}{default}{quote}", setting.name);
         assert!(example.lines().any(|known| known == line), "missing in .env.example:\n{line}");
     }
     let mentioned = readme.lines().filter(|line| line.starts_with("| `PORTCULLIS_") || line.starts_with("| `DATABASE_URL")).count();
     assert_eq!(mentioned, SETTINGS.len(), "the README lists a setting that is none");
+}
+
+#[test]
+fn the_example_can_be_used_as_it_is() {
+    let example = std::fs::read_to_string(".env.example").unwrap();
+    let is_setting = |line: &&str| line.starts_with('#') && !line.starts_with("# ");
+    let uncommented: String = example.lines().filter(is_setting).map(|line| format!("{}\n", &line[1..])).collect();
+    let values: HashMap<String, String> = dotenvy::from_read_iter(uncommented.as_bytes()).map(Result::unwrap).collect();
+    assert_eq!(values.len(), SETTINGS.len());
+    Settings::from_map(values).map(drop).map_err(|error| error.to_string()).unwrap();
+}
+
+#[test]
+fn links_follow_developments_port() {
+    assert_eq!(read(&[("PORTCULLIS_HTTPS_LISTEN", "127.0.0.1:9443")]).unwrap().public_url.as_str(), "https://localhost:9443");
+    let told = [("PORTCULLIS_HTTPS_LISTEN", "127.0.0.1:9443"), ("PORTCULLIS_PUBLIC_URL", "https://a.example")];
+    assert_eq!(read(&told).unwrap().public_url.as_str(), "https://a.example");
 }

@@ -67,7 +67,7 @@ async fn a_role_is_made_given_used_and_taken_away_and_the_log_tells_it() {
 
     let page = root.get(&format!("/v1/audit/events?subject={id}&event=account.roles_changed")).await.json();
     let event = &page["items"][0];
-    assert_eq!(event["detail"], json!({ "before": [], "after": ["support"] }));
+    assert_eq!(event["detail"], json!({ "before": [], "after": [{ "role": "support" }] }));
     assert_eq!((event["actor"].as_str(), event["outcome"].as_str()), (Some(app.id_of("root@example.org").await.as_str()), Some("success")));
     assert_eq!(event["address"], "127.0.0.1");
     let own: Value = ada.get("/v1/me/events").await.json();
@@ -89,6 +89,11 @@ async fn a_role_runs_out() {
     assert_eq!(ada.get("/v1/audit/events").await.status, 200);
     app.clock.advance(time::Duration::minutes(5));
     assert_eq!(ada.get("/v1/audit/events").await.code(), "FORBIDDEN");
+    let path = format!("/v1/users/{id}/roles");
+    let read = root.get(&path).await.json();
+    assert_eq!(root.put(&path, read).await.json(), json!({ "roles": [] }), "what is read can be written back");
+    let wanting = root.put(&format!("/v1/users/{id}/department"), json!({})).await;
+    assert_eq!(wanting.json()["error"]["fields"][0]["field"], "department", "an empty body takes nothing away");
 }
 
 #[actix_web::test]

@@ -2,6 +2,7 @@
 
 use crate::support::app::{PASSWORD, TestApp};
 use serde_json::json;
+use sqlx::{Connection, PgConnection};
 use time::Duration;
 
 #[actix_web::test]
@@ -44,6 +45,9 @@ async fn a_closed_account_can_be_kept_and_is_erased_otherwise() {
     let letter = app.letter_about("ada@example.org", "/go/keep").await;
     app.clock.advance(Duration::days(14) - Duration::SECOND);
     assert_eq!(ada.follow("/v1/auth/account/keep", &letter).await.status, 204);
+    assert_eq!(ada.sign_in("ada@example.org", PASSWORD).await.status, 401, "whoever closed it knew the password");
+    let token = app.letter_about("ada@example.org", "was made useless").await.token;
+    assert_eq!(app.visitor().post("/v1/auth/password/reset", json!({ "token": token, "password": PASSWORD })).await.status, 204);
     assert_eq!(ada.sign_in("ada@example.org", PASSWORD).await.status, 200, "kept");
 
     let id = app.id_of("ada@example.org").await;
@@ -69,4 +73,43 @@ async fn a_closed_account_can_be_kept_and_is_erased_otherwise() {
     assert!(events.len() > 4 && events.iter().all(|event| event.get("address").is_none() && event.get("emails").is_none()), "{events:?}");
     // the address is free again
     app.create_account("ada@example.org").await;
+}
+
+#[actix_web::test]
+async fn a_forgetful_leaver_gets_the_link_again_and_administrators_have_the_last_word() {
+    let app = TestApp::start().await;
+    let root = app.administrator().await;
+    let mut ada = app.member("ada@example.org").await;
+    assert_eq!(ada.post("/v1/me/close", json!({ "current_password": PASSWORD })).await.status, 200);
+    app.all_letters_sent().await;
+    app.visitor().post("/v1/auth/password/forgot", json!({ "email": "ada@example.org" })).await;
+    app.all_letters_sent().await;
+    let again = app.letters_to("ada@example.org").pop().unwrap();
+    assert!(again.text.contains("/go/keep"), "{}", again.text);
+    let path = format!("/v1/users/{}/disabled", app.id_of("ada@example.org").await);
+    assert_eq!(root.put(&path, json!({ "disabled": true })).await.json()["status"], "closing");
+    assert_eq!(ada.follow("/v1/auth/account/keep", &again).await.status, 204);
+    assert_eq!(app.count("SELECT count(*) FROM users WHERE email = 'ada@example.org' AND status = 'disabled'").await, 1, "kept, and disabled");
+    assert_eq!(ada.sign_in("ada@example.org", PASSWORD).await.status, 401);
+}
+
+#[actix_web::test]
+async fn one_who_cannot_be_erased_or_exported_holds_nobody_up() {
+    let app = TestApp::start().await;
+    for name in ["ada", "bob"] {
+        let person = app.member(&format!("{name}@example.org")).await;
+        assert_eq!(person.post("/v1/me/export", json!({})).await.status, 202);
+    }
+    app.wait_for("exports", async || (app.count("SELECT count(*) FROM exports WHERE sealed IS NOT NULL").await == 2).then_some(())).await;
+    let spoil = "UPDATE subject_keys SET sealed = '\\x00' WHERE subject = (SELECT id FROM users WHERE email = 'ada@example.org')";
+    let mut owner = PgConnection::connect_with(&app.database.owner).await.unwrap();
+    sqlx::query(spoil).execute(&mut owner).await.unwrap();
+    sqlx::query("UPDATE exports SET sealed = NULL").execute(&app.database.pool).await.unwrap();
+    assert!(app.try_jobs().await.is_err(), "ada's key does not open");
+    assert_eq!(app.count("SELECT count(*) FROM exports WHERE sealed IS NOT NULL").await, 1, "bob's export is made");
+    sqlx::query("DELETE FROM exports").execute(&app.database.pool).await.unwrap();
+    sqlx::query("UPDATE users SET status = 'closing', erase_at = now()").execute(&app.database.pool).await.unwrap();
+    app.clock.advance(Duration::SECOND);
+    app.run_jobs().await;
+    assert_eq!(app.count("SELECT count(*) FROM users").await, 0, "erasing needs nobody's key");
 }

@@ -91,6 +91,7 @@ impl Running {
 }
 
 fn rest(child: &mut Child) -> String {
+    child.kill().unwrap();
     let mut text = String::new();
     child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
     text
@@ -166,6 +167,12 @@ fn a_start_that_cannot_be_says_why() {
     fs::write(folder.join(".env"), "PORTCULLIS_BODY_LIMIT=7\n").unwrap();
     let from_file = fails(&mut portcullis(folder));
     assert!(from_file.contains("PORTCULLIS_BODY_LIMIT"), "{from_file}");
+    fs::write(folder.join(".env"), "PORTCULLIS_ENV=production\n").unwrap();
+    let production_by_file = fails(&mut portcullis(folder));
+    assert!(production_by_file.contains(".env is for development"), "{production_by_file}");
+    let migration = [("PORTCULLIS_ENV", "production"), ("PORTCULLIS_OWNER_DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing")];
+    let migration = fails(portcullis(folder).arg("migrate").envs(migration));
+    assert!(migration.contains("cannot bring the database up to date"), "it needs no secret of the service: {migration}");
     let production = fails(portcullis(folder).env("PORTCULLIS_ENV", "production"));
     assert!(production.contains("DATABASE_URL must be set") && !production.contains("BODY_LIMIT"), "production reads no .env: {production}");
 }

@@ -156,6 +156,10 @@ impl TestApp {
         jobs::run_all(&self.state).await.unwrap();
     }
 
+    pub async fn try_jobs(&self) -> Result<(), portcullis::platform::db::StoreError> {
+        jobs::run_all(&self.state).await
+    }
+
     /// A role with these permissions, as an administrator would make it.
     pub async fn role(&self, name: &str, permissions: &[&str]) {
         let permissions: Vec<String> = permissions.iter().map(|&permission| permission.into()).collect();

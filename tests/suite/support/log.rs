@@ -28,7 +28,7 @@ pub fn install() {
         let memory = Memory::default();
         let writer = memory.clone();
         // more than production ever logs
-        subscriber(LogFormat::Json, EnvFilter::new("debug,portcullis=trace"), move || writer.clone()).init();
+        subscriber(LogFormat::Json, EnvFilter::new("debug,portcullis=trace"), false, move || writer.clone()).init();
         memory
     });
 }

@@ -3,6 +3,7 @@
 
 use crate::support::app::{PASSWORD, TestApp};
 use serde_json::{Value, json};
+use sqlx::Connection;
 
 #[actix_web::test]
 async fn nobody_gives_takes_or_touches_what_they_do_not_hold() {
@@ -60,6 +61,87 @@ async fn an_invitation_is_worth_what_its_sender_still_holds() {
     let body = json!({ "token": token, "name": "Friend", "password": PASSWORD });
     assert_eq!(app.visitor().post("/v1/auth/register/complete", body).await.code(), "INVALID_PROOF");
     assert_eq!(app.count("SELECT count(*) FROM users WHERE email = 'friend@example.org'").await, 0, "no half account");
+}
+
+#[actix_web::test]
+async fn a_right_that_ends_makes_none_that_lasts() {
+    let app = TestApp::start().await;
+    let root = app.administrator().await;
+    let temporary = app.member("temp@example.org").await;
+    app.create_account("friend@example.org").await;
+    let (me, friend) = (app.id_of("temp@example.org").await, app.id_of("friend@example.org").await);
+    let end = |minutes: i64| (app.clock.now() + time::Duration::minutes(minutes)).format(&time::format_description::well_known::Rfc3339).unwrap();
+    let until = |end: &str| json!({ "roles": [{ "role": "administrator", "expires_at": end }] });
+    assert_eq!(root.put(&format!("/v1/users/{me}/roles"), until(&end(10))).await.status, 200);
+    let for_good = json!({ "roles": [{ "role": "administrator" }] });
+    for (path, body) in [(&me, for_good.clone()), (&friend, for_good), (&me, until(&end(20))), (&friend, until(&end(20)))] {
+        let answer = temporary.put(&format!("/v1/users/{path}/roles"), body.clone()).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (403, "FORBIDDEN"), "{body}");
+    }
+    let invite = json!({ "email": "sock@example.org", "roles": ["auditor"] });
+    assert_eq!(temporary.post("/v1/invitations", invite).await.code(), "FORBIDDEN");
+    let role = json!({ "name": "mine", "description": "x", "permissions": ["users:read"] });
+    assert_eq!(temporary.post("/v1/roles", role).await.code(), "FORBIDDEN");
+    assert_eq!(temporary.put(&format!("/v1/users/{friend}/roles"), until(&end(5))).await.status, 200, "a shorter one may be given");
+}
+
+#[actix_web::test]
+async fn an_invitation_dies_with_its_senders_right_to_invite() {
+    let app = TestApp::start().await;
+    let root = app.administrator().await;
+    app.role("inviter", &["invitations:manage"]).await;
+    let host = app.member_with("host@example.org", "inviter").await;
+    for guest in ["a@example.org", "b@example.org"] {
+        assert_eq!(host.post("/v1/invitations", json!({ "email": guest, "department": "Board" })).await.status, 201);
+    }
+    let sent = root.post("/v1/invitations", json!({ "email": "c@example.org", "roles": ["auditor"] })).await.json();
+    let revoke = format!("/v1/invitations/{}", sent["id"].as_str().unwrap());
+    assert_eq!(host.delete(&revoke).await.code(), "FORBIDDEN", "nor are invitations above one's own taken back");
+    let accept = async |guest: &str| {
+        let token = app.letter_about(guest, "invited").await.token;
+        app.visitor().post("/v1/auth/register/complete", json!({ "token": token, "name": "G", "password": PASSWORD })).await
+    };
+    assert_eq!(accept("a@example.org").await.status, 201);
+    let path = format!("/v1/users/{}/disabled", app.id_of("host@example.org").await);
+    assert_eq!(root.put(&path, json!({ "disabled": true })).await.status, 200);
+    assert_eq!(accept("b@example.org").await.code(), "INVALID_PROOF");
+    assert_eq!(accept("c@example.org").await.status, 201);
+}
+
+/// The actor passed the guard, waits for the lock on authority, and is demoted and disabled meanwhile.
+#[actix_web::test]
+async fn whoever_is_demoted_while_waiting_does_nothing() {
+    let app = TestApp::start().await;
+    app.administrator().await;
+    let mallory = app.member_with("mallory@example.org", "administrator").await;
+    app.create_account("ada@example.org").await;
+    let ada = app.id_of("ada@example.org").await;
+    let mut holder = sqlx::PgConnection::connect_with(&app.database.owner).await.unwrap();
+    sqlx::query("SELECT pg_advisory_lock(x'706f727461757468'::bigint)").execute(&mut holder).await.unwrap();
+    let (disable, place) = (format!("/v1/users/{ada}/disabled"), format!("/v1/users/{ada}/department"));
+    let (role, invite) =
+        (json!({ "name": "empty", "description": "x", "permissions": [] }), json!({ "email": "friend@example.org", "department": "Board" }));
+    let calls = futures_util::future::join4(
+        mallory.put(&disable, json!({ "disabled": true })),
+        mallory.put(&place, json!({ "department": "Basement" })),
+        mallory.post("/v1/roles", role),
+        mallory.post("/v1/invitations", invite),
+    );
+    let demote = async {
+        app.wait_for("four who wait", async || {
+            (app.count("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").await >= 4).then_some(())
+        })
+        .await;
+        sqlx::query("DELETE FROM user_roles WHERE user_id = (SELECT id FROM users WHERE email = 'mallory@example.org')")
+            .execute(&app.database.pool)
+            .await
+            .unwrap();
+        sqlx::query("SELECT pg_advisory_unlock(x'706f727461757468'::bigint)").execute(&mut holder).await.unwrap();
+    };
+    let ((a, b, c, d), ()) = futures_util::future::join(calls, demote).await;
+    for answer in [a, b, c, d] {
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (403, "FORBIDDEN"), "{}", answer.text);
+    }
 }
 
 /// The last line of defence: also somebody who can send SQL as the service changes no built-in role.

@@ -40,8 +40,14 @@ async fn the_owners_known_device_gets_in_while_an_attack_runs() {
 
 #[actix_web::test]
 async fn after_too_many_wrong_passwords_in_a_row_an_unknown_device_needs_a_letter() {
-    let app = TestApp::with(&[("PORTCULLIS_LOGIN_FAILURES", "4"), ("PORTCULLIS_LOGIN_ACCOUNT_QUOTA", "10000")]).await;
+    let app = TestApp::with(&[
+        ("PORTCULLIS_LOGIN_FAILURES", "4"),
+        ("PORTCULLIS_LOGIN_ACCOUNT_QUOTA", "10000"),
+        ("PORTCULLIS_LETTER_COOLDOWN_SECONDS", "60"),
+    ])
+    .await;
     let mut ada = app.member("ada@example.org").await;
+    app.clock.advance(time::Duration::minutes(2));
     for n in 0..4 {
         assert_eq!(app.visitor().sign_in("ada@example.org", &format!("guess number {n}")).await.status, 401);
     }
@@ -52,6 +58,8 @@ async fn after_too_many_wrong_passwords_in_a_row_an_unknown_device_needs_a_lette
     let right = stranger.sign_in("ada@example.org", PASSWORD).await;
     assert_eq!((right.status.as_u16(), &right.text), (401, &wrong.text), "the guesser does not learn that it was right");
     let letter = app.letter_about("ada@example.org", "/go/trust").await;
+    let probe = app.visitor().post("/v1/auth/password/forgot", json!({ "email": "ada@example.org" })).await;
+    assert_eq!(probe.status, 202, "nor from what the letter used up");
 
     let trusted = stranger.post("/v1/auth/devices/trust", json!({ "token": letter.token })).await;
     assert_eq!(trusted.status, 204, "{}", trusted.text);
@@ -71,4 +79,49 @@ async fn after_too_many_wrong_passwords_in_a_row_an_unknown_device_needs_a_lette
     for n in 0..6 {
         assert_eq!(unknown(n).await.text, wrong.text, "an address without an account looks the same all the way");
     }
+}
+
+/// One address is over its own limits, and goes on: what is refused there must not count against the victim.
+#[actix_web::test]
+async fn what_is_refused_to_the_attacker_uses_nothing_of_the_victims_up() {
+    let app = TestApp::with(&[
+        ("PORTCULLIS_LOGIN_QUOTA", "3"),
+        ("PORTCULLIS_LOGIN_ACCOUNT_QUOTA", "10"),
+        ("PORTCULLIS_LOGIN_FAILURES", "10"),
+        ("PORTCULLIS_LETTER_NETWORK_QUOTA", "2"),
+        ("PORTCULLIS_LETTER_QUOTA", "3"),
+        ("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.1/32"),
+    ])
+    .await;
+    let from = |address: &str, path: &str, body: serde_json::Value| {
+        Answer::of(app.visitor().request(Method::POST, path).header("x-forwarded-for", address).json(&body))
+    };
+    app.create_account("ada@example.org").await;
+    let guess = |n: usize| json!({ "email": "ada@example.org", "password": format!("guess number {n}") });
+    let guesses = futures_util::future::join_all((0..40).map(|n| from("203.0.113.1", "/v1/auth/login", guess(n)))).await;
+    assert_eq!(guesses.iter().filter(|answer| answer.status == 401).count(), 3);
+    let right = json!({ "email": "ada@example.org", "password": PASSWORD });
+    assert_eq!(from("198.51.100.7", "/v1/auth/login", right).await.status, 200, "the owner, elsewhere, with no cookie");
+
+    for n in 0..12 {
+        let email = if n < 2 { format!("other{n}@example.org") } else { "bob@example.org".into() };
+        let answer = from("203.0.113.1", "/v1/auth/password/forgot", json!({ "email": email })).await;
+        assert_eq!(answer.status == 202, n < 2, "{n}");
+    }
+    let owner = from("198.51.100.7", "/v1/auth/password/forgot", json!({ "email": "bob@example.org" })).await;
+    assert_eq!(owner.status, 202);
+}
+
+/// An address changes hands: whoever had it before is a stranger to the account that comes after.
+#[actix_web::test]
+async fn a_device_known_to_an_address_is_a_stranger_to_its_next_owner() {
+    let app = TestApp::with(&[("PORTCULLIS_LOGIN_FAILURES", "1")]).await;
+    let mut former = app.member("office@example.org").await;
+    former.post("/v1/me/email", json!({ "email": "private@example.org", "current_password": PASSWORD })).await;
+    let confirm = app.letter_about("private@example.org", "/go/email").await;
+    assert_eq!(former.follow("/v1/auth/email/confirm", &confirm).await.status, 204);
+    app.create_account("office@example.org").await;
+    app.visitor().sign_in("office@example.org", "one wrong guess").await;
+    app.visitor().sign_in("office@example.org", "another wrong guess").await;
+    assert_eq!(former.sign_in("office@example.org", PASSWORD).await.status, 401, "even with the right password");
 }

@@ -65,3 +65,29 @@ async fn with_nobody_on_the_list_no_answer_speaks_of_credentials() {
     let answer = Answer::of(app.visitor().request(Method::GET, "/livez").header("origin", ALLOWED)).await;
     assert!(answer.headers.get("access-control-allow-origin").is_none() && answer.headers.get("access-control-allow-credentials").is_none());
 }
+
+/// A page that is allowed must be able to read why it was refused, whichever layer refused it.
+#[actix_web::test]
+async fn refusals_of_every_layer_are_readable_for_an_allowed_page() {
+    let settings = [("PORTCULLIS_CORS_ORIGINS", ALLOWED), ("PORTCULLIS_REQUEST_TIMEOUT_SECONDS", "1"), ("PORTCULLIS_LOGIN_QUOTA", "1")];
+    let app = TestApp::with(&settings).await;
+    let ada = app.member("ada@example.org").await;
+    let visitor = app.visitor();
+    let from_page = |request: reqwest::RequestBuilder| Answer::of(request.header("origin", ALLOWED));
+    let login = || visitor.request(Method::POST, "/v1/auth/login").json(&serde_json::json!({ "email": "eve@example.org", "password": "x" }));
+    let never_ends = reqwest::Body::wrap_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    let slow = visitor.request(Method::POST, "/v1/auth/login").header("content-type", "application/json").body(never_ends);
+    from_page(login()).await;
+    let mut answers = vec![
+        (404, from_page(visitor.request(Method::GET, "/nothing")).await),
+        (400, from_page(visitor.request(Method::GET, "/v1/me").header("cookie", "__Host-portcullis=a; __Host-portcullis=b")).await),
+        (429, from_page(login()).await),
+        (408, from_page(slow).await),
+    ];
+    app.state.pool.close().await;
+    answers.push((503, from_page(ada.request(Method::GET, "/v1/me")).await));
+    for (status, answer) in answers {
+        assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (status, ALLOWED), "{}", answer.text);
+        assert!(!answer.code().is_empty() && !answer.header("content-security-policy").is_empty(), "{answer:?}");
+    }
+}

@@ -19,6 +19,9 @@ async fn clear_text_is_redirected_to_the_public_url_only_and_the_api_refuses_it(
     let operators = app.service.operators.unwrap();
     let metrics = Answer::of(app.client().get(format!("http://{operators}/metrics"))).await;
     assert_eq!(metrics.status, 200);
+    for probe in ["/livez", "/readyz"] {
+        assert_eq!(Answer::of(app.client().get(format!("http://{operators}{probe}"))).await.status, 200, "{probe}");
+    }
     assert_eq!(Answer::of(app.client().get(format!("http://{operators}/v1/me"))).await.status, 404, "nothing of the product is there");
     assert_eq!(app.visitor().get("/metrics").await.status, 404, "and no metrics on the public side");
 }

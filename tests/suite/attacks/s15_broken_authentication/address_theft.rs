@@ -68,3 +68,38 @@ async fn an_address_that_has_an_account_cannot_be_taken_and_is_not_betrayed() {
     assert_eq!(mallory.follow("/v1/auth/email/confirm", &confirm).await.code(), "INVALID_PROOF");
     assert_eq!(mallory.get("/v1/me").await.json()["email"], "mallory@example.org");
 }
+
+/// The thief closes the account: the owner's link must neither be refused meanwhile nor run out before the end.
+#[actix_web::test]
+async fn closing_the_account_does_not_cut_the_owners_way_back() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada@example.org").await;
+    ada.post("/v1/me/email", json!({ "email": "thief@evil.example", "current_password": PASSWORD })).await;
+    let confirm = app.letter_about("thief@evil.example", "/go/email").await;
+    assert_eq!(ada.follow("/v1/auth/email/confirm", &confirm).await.status, 204);
+    let undo = app.letter_about("ada@example.org", "/go/undo").await;
+    assert_eq!(ada.post("/v1/me/close", json!({ "current_password": PASSWORD })).await.status, 200);
+    let keep = app.letter_about("thief@evil.example", "/go/keep").await;
+    app.clock.advance(time::Duration::days(13));
+    assert_eq!(ada.follow("/v1/auth/email/undo", &undo).await.status, 204, "after the link's own seven days");
+    assert_eq!(app.count("SELECT count(*) FROM users WHERE email = 'ada@example.org' AND status = 'active'").await, 1);
+    assert_eq!(ada.follow("/v1/auth/account/keep", &keep).await.code(), "INVALID_PROOF");
+    app.letter_about("ada@example.org", "was made useless").await;
+}
+
+/// The thief goes away and comes back, so that the owner confirms their own address again: no link stays with the thief.
+#[actix_web::test]
+async fn an_address_in_between_keeps_no_link() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada@example.org").await;
+    for (from, to) in [("ada@example.org", "thief@evil.example"), ("thief@evil.example", "ada@example.org")] {
+        ada.post("/v1/me/email", json!({ "email": to, "current_password": PASSWORD })).await;
+        app.all_letters_sent().await;
+        let confirm = app.letter_about(to, "/go/email").await;
+        assert_eq!(ada.follow("/v1/auth/email/confirm", &confirm).await.status, 204, "{from} → {to}");
+    }
+    app.all_letters_sent().await;
+    assert!(app.letters_to("thief@evil.example").iter().all(|letter| !letter.text.contains("/go/undo")));
+    let first = app.letter_about("ada@example.org", "/go/undo").await;
+    assert_eq!(ada.follow("/v1/auth/email/undo", &first).await.code(), "INVALID_PROOF", "it has done its work");
+}

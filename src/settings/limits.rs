@@ -1,0 +1,80 @@
+//! How often and how long: the numbers of the quotas, and the terms of what letters and calls begin.
+
+use crate::settings::reader::Reader;
+
+/// The numbers of the quotas.
+#[derive(Debug, Clone, Copy)]
+pub struct Quotas {
+    /// Requests of one address at once.
+    pub address_burst: u32,
+    /// Requests a second that an address gets back.
+    pub address_per_second: u32,
+    /// Failed sign-ins for one account from one address in 15 minutes.
+    pub login: i32,
+    /// Failed sign-ins for one account from everywhere in 15 minutes.
+    pub login_account: i32,
+    /// Failed sign-ins for one account from one known device in 15 minutes.
+    pub login_device: i32,
+    /// Failed sign-ins from one address for all accounts in 15 minutes.
+    pub login_network: i32,
+    /// Letters that strangers at one address cause in an hour.
+    pub letters_network: i32,
+    /// New passwords that are tried with one letter or by one person in 15 minutes.
+    pub new_passwords: i32,
+    /// Wrong passwords in a row after which unknown devices need a mailed link.
+    pub login_failures: i32,
+    /// Wrong passwords of a signed-in person in 15 minutes.
+    pub reauthentication: i32,
+    /// Letters that strangers cause to one mailbox in an hour.
+    pub letters: i32,
+    /// Time between two of them.
+    pub letter_cooldown: time::Duration,
+    /// Invitations of one person in an hour.
+    pub invitations: i32,
+    /// Notices to one mailbox in an hour.
+    pub notices: i32,
+}
+
+/// How long what letters and calls begin can be finished.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// Links and codes that prove a mailbox.
+    pub proof: time::Duration,
+    /// Links that take something back.
+    pub undo: time::Duration,
+    /// Invitations.
+    pub invitation: time::Duration,
+    /// A closed account can be kept.
+    pub erasure: time::Duration,
+    /// An export can be fetched.
+    pub export: time::Duration,
+}
+
+pub(super) fn quotas(read: &mut Reader) -> Quotas {
+    Quotas {
+        address_burst: read.number("PORTCULLIS_ADDRESS_QUOTA_BURST", 1..=100_000),
+        address_per_second: read.number("PORTCULLIS_ADDRESS_QUOTA_PER_SECOND", 1..=10_000),
+        login: read.number("PORTCULLIS_LOGIN_QUOTA", 1..=1000),
+        login_account: read.number("PORTCULLIS_LOGIN_ACCOUNT_QUOTA", 1..=10_000),
+        login_device: read.number("PORTCULLIS_LOGIN_DEVICE_QUOTA", 1..=1000),
+        login_network: read.number("PORTCULLIS_LOGIN_NETWORK_QUOTA", 1..=100_000),
+        letters_network: read.number("PORTCULLIS_LETTER_NETWORK_QUOTA", 1..=100_000),
+        new_passwords: read.number("PORTCULLIS_NEW_PASSWORD_QUOTA", 3..=1000),
+        login_failures: read.number("PORTCULLIS_LOGIN_FAILURES", 1..=100),
+        reauthentication: read.number("PORTCULLIS_REAUTHENTICATION_QUOTA", 1..=1000),
+        letters: read.number("PORTCULLIS_LETTER_QUOTA", 1..=100),
+        letter_cooldown: time::Duration::seconds(read.number("PORTCULLIS_LETTER_COOLDOWN_SECONDS", 0..=3600)),
+        invitations: read.number("PORTCULLIS_INVITATION_QUOTA", 1..=100_000),
+        notices: read.number("PORTCULLIS_NOTICE_QUOTA", 5..=1000),
+    }
+}
+
+pub(super) fn terms(read: &mut Reader) -> Terms {
+    Terms {
+        proof: time::Duration::minutes(read.number("PORTCULLIS_PROOF_MINUTES", 1..=60)),
+        undo: time::Duration::days(read.number("PORTCULLIS_UNDO_DAYS", 1..=30)),
+        invitation: time::Duration::days(read.number("PORTCULLIS_INVITATION_DAYS", 1..=30)),
+        erasure: time::Duration::days(read.number("PORTCULLIS_ERASURE_DAYS", 1..=90)),
+        export: time::Duration::days(read.number("PORTCULLIS_EXPORT_DAYS", 1..=30)),
+    }
+}
