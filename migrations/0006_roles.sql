@@ -65,5 +65,7 @@ ALTER TABLE users
 CREATE INDEX users_department ON users (department, id) WHERE department IS NOT NULL;
 
 GRANT SELECT ON permissions TO portcullis_runtime;
-GRANT SELECT, INSERT, UPDATE, DELETE ON roles, user_roles TO portcullis_runtime;
+-- by column: the service makes no role that is built in, and renames none
+GRANT SELECT, INSERT (name, description, created_at), UPDATE (description), DELETE ON roles TO portcullis_runtime;
+GRANT SELECT, INSERT, UPDATE, DELETE ON user_roles TO portcullis_runtime;
 GRANT SELECT, INSERT, DELETE ON role_permissions TO portcullis_runtime;

@@ -110,7 +110,7 @@ pub async fn login(caller: Anyone, state: Data<State>, session: Session, body: V
         idle_expires_at: started.idle_expires_at,
         expires_at: started.absolute_expires_at,
     };
-    Ok(HttpResponse::Ok().cookie(known_device::cookie(&state, device, &email)).json(answer))
+    Ok(HttpResponse::Ok().cookie(known_device::cookie(&state, caller.caller.device_cookie.as_deref(), device, &email)).json(answer))
 }
 
 /// What is counted before anything is looked at: first the caller's own, then the account's.

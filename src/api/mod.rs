@@ -45,16 +45,16 @@ fn table() -> Routes {
         .route(pages::__path_docs_file, pages::docs_file, &[])
         .route(pages::__path_link, pages::link, &[])
         .route(pages::__path_asset, pages::asset, &[])
-        .route(register::__path_begin, register::begin, &[RateLimited, RegistrationClosed])
-        .route(register::__path_complete, register::complete, &[InvalidProof, RegistrationClosed])
+        .route(register::__path_begin_registration, register::begin_registration, &[RateLimited, RegistrationClosed])
+        .route(register::__path_complete_registration, register::complete_registration, &[InvalidProof, RegistrationClosed])
         .route(login::__path_login, login::login, &[InvalidCredentials, RateLimited])
-        .route(recovery::__path_forgot, recovery::forgot, &[RateLimited])
-        .route(recovery::__path_reset, recovery::reset, &[InvalidProof])
-        .route(recovery::__path_disown, recovery::disown, &[InvalidProof])
-        .route(recovery::__path_trust, recovery::trust, &[InvalidProof])
+        .route(recovery::__path_forgot_password, recovery::forgot_password, &[RateLimited])
+        .route(recovery::__path_reset_password, recovery::reset_password, &[InvalidProof])
+        .route(recovery::__path_disown_session, recovery::disown_session, &[InvalidProof])
+        .route(recovery::__path_trust_device, recovery::trust_device, &[InvalidProof])
         .route(email::__path_confirm_email, email::confirm_email, &[InvalidProof])
         .route(email::__path_undo_email_change, email::undo_email_change, &[InvalidProof])
-        .route(personal_data::__path_keep, personal_data::keep, &[InvalidProof]);
+        .route(personal_data::__path_keep_account, personal_data::keep_account, &[InvalidProof]);
     routes
         .open_to::<SignedIn>()
         .route(login::__path_csrf, login::csrf, &[])
@@ -72,7 +72,7 @@ fn table() -> Routes {
         .route(personal_data::__path_request_export, personal_data::request_export, &[])
         .route(personal_data::__path_read_export, personal_data::read_export, &[NotFound])
         .route(personal_data::__path_fetch_export, personal_data::fetch_export, &[])
-        .route(personal_data::__path_close, personal_data::close, &[WrongPassword, LastAdministrator]);
+        .route(personal_data::__path_close_account, personal_data::close_account, &[WrongPassword, LastAdministrator]);
     routes.open_to::<May<UsersRead>>().route(users::__path_list, users::list, &[]).route(users::__path_read, users::read, &[]).route(
         users::__path_read_roles,
         users::read_roles,

@@ -84,6 +84,6 @@ pub async fn change_password(
     transaction.commit().await?;
     mailed::sent(&state);
     let csrf_token = bind_cookie(&session, principal.session)?;
-    let device = known_device::cookie(&state, crypto::uuid_v7(now), &email);
+    let device = known_device::cookie(&state, caller.device_cookie.as_deref(), crypto::uuid_v7(now), &email);
     Ok(HttpResponse::Ok().cookie(device).json(CsrfToken { csrf_token }))
 }

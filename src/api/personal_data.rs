@@ -133,7 +133,12 @@ pub struct AccountClosing {
 /// that keeps it.
 #[utoipa::path(post, path = "/v1/me/close", tag = "me", request_body = CloseAccount,
     responses((status = 200, description = "It will be erased", body = AccountClosing)))]
-pub async fn close(signed_in: SignedIn, state: Data<State>, session: Session, body: Valid<Json<CloseAccount>>) -> Result<HttpResponse, ApiError> {
+pub async fn close_account(
+    signed_in: SignedIn,
+    state: Data<State>,
+    session: Session,
+    body: Valid<Json<CloseAccount>>,
+) -> Result<HttpResponse, ApiError> {
     let SignedIn { principal, caller } = signed_in;
     let verified = reauthenticate(&state, &principal, &caller, &body.0.current_password).await?;
     let (owner, now, grace) = (AccountId(principal.account), state.clock.now(), state.settings.terms.erasure);
@@ -168,7 +173,7 @@ pub async fn close(signed_in: SignedIn, state: Data<State>, session: Session, bo
 /// not have been its owner.
 #[utoipa::path(post, path = "/v1/auth/account/keep", tag = "auth", request_body = FollowLink,
     responses((status = 204, description = "It stays")))]
-pub async fn keep(anyone: Anyone, state: Data<State>, body: Valid<Json<FollowLink>>) -> Result<HttpResponse, ApiError> {
+pub async fn keep_account(anyone: Anyone, state: Data<State>, body: Valid<Json<FollowLink>>) -> Result<HttpResponse, ApiError> {
     let (proven, owner) = check(&state, Purpose::KeepAccount, Proof::Link(body.0.into_inner().token)).await?;
     let mut transaction = state.pool.begin().await?;
     // whoever closed it may not have been the owner

@@ -52,7 +52,7 @@ pub struct ForgotPassword {
 /// password stays as it is until the letter is used.
 #[utoipa::path(post, path = "/v1/auth/password/forgot", tag = "auth", request_body = ForgotPassword,
     responses((status = 202, description = "A letter is on its way", body = LetterSent)))]
-pub async fn forgot(anyone: Anyone, state: Data<State>, body: Valid<Json<ForgotPassword>>) -> Result<HttpResponse, ApiError> {
+pub async fn forgot_password(anyone: Anyone, state: Data<State>, body: Valid<Json<ForgotPassword>>) -> Result<HttpResponse, ApiError> {
     let email = body.0.into_inner().email.take("email")?;
     mailed::spend_letter(&state, &anyone.caller, &email).await?;
 
@@ -107,7 +107,7 @@ pub struct ResetPassword {
 /// is told. Nobody is signed in by this.
 #[utoipa::path(post, path = "/v1/auth/password/reset", tag = "auth", request_body = ResetPassword,
     responses((status = 204, description = "The password is set")))]
-pub async fn reset(anyone: Anyone, state: Data<State>, body: Valid<Json<ResetPassword>>) -> Result<HttpResponse, ApiError> {
+pub async fn reset_password(anyone: Anyone, state: Data<State>, body: Valid<Json<ResetPassword>>) -> Result<HttpResponse, ApiError> {
     let ResetPassword { token, proof_id, code, password } = body.0.into_inner();
     let (proven, owner) = check(&state, Purpose::PasswordReset, mailed::proof(token, proof_id, code)?).await?;
     let account = accounts::store::find_own(&mut *state.pool.acquire().await?, owner).await?;
@@ -145,7 +145,7 @@ pub struct FollowLink {
 /// new one is sent.
 #[utoipa::path(post, path = "/v1/auth/sessions/disown", tag = "auth", request_body = FollowLink,
     responses((status = 204, description = "Everybody is out; a letter is on its way")))]
-pub async fn disown(anyone: Anyone, state: Data<State>, body: Valid<Json<FollowLink>>) -> Result<HttpResponse, ApiError> {
+pub async fn disown_session(anyone: Anyone, state: Data<State>, body: Valid<Json<FollowLink>>) -> Result<HttpResponse, ApiError> {
     let proof = proof::Proof::Link(body.0.into_inner().token);
     let (proven, owner) = check(&state, Purpose::DisownSession, proof).await?;
     let mut transaction = state.pool.begin().await?;
@@ -164,7 +164,7 @@ pub async fn disown(anyone: Anyone, state: Data<State>, body: Valid<Json<FollowL
 /// Nobody is signed in by this.
 #[utoipa::path(post, path = "/v1/auth/devices/trust", tag = "auth", request_body = FollowLink,
     responses((status = 204, description = "This device is known")))]
-pub async fn trust(anyone: Anyone, state: Data<State>, body: Valid<Json<FollowLink>>) -> Result<HttpResponse, ApiError> {
+pub async fn trust_device(anyone: Anyone, state: Data<State>, body: Valid<Json<FollowLink>>) -> Result<HttpResponse, ApiError> {
     let proof = proof::Proof::Link(body.0.into_inner().token);
     let (proven, owner) = check(&state, Purpose::TrustDevice, proof).await?;
     let now = state.clock.now();
@@ -172,7 +172,9 @@ pub async fn trust(anyone: Anyone, state: Data<State>, body: Valid<Json<FollowLi
     proof::spend(&mut transaction, now, &proven).await?;
     audit::record(&mut transaction, &state.keyring, now, Entry::own(Event::DeviceTrusted, &anyone.caller.origin, owner.0)).await?;
     transaction.commit().await?;
-    Ok(HttpResponse::NoContent().cookie(known_device::cookie(&state, crypto::uuid_v7(now), &proven.email)).finish())
+    Ok(HttpResponse::NoContent()
+        .cookie(known_device::cookie(&state, anyone.caller.device_cookie.as_deref(), crypto::uuid_v7(now), &proven.email))
+        .finish())
 }
 
 /// A proof of this purpose, and whose account it is about.

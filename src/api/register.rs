@@ -1,4 +1,4 @@
-//! An account begins when its mailbox is proven: `begin` answers everyone alike and sends a letter, `complete` takes the letter's
+//! An account begins when its mailbox is proven: `begin_registration` answers everyone alike and sends a letter, `complete_registration` takes the letter's
 //! link or code together with the first password. No password exists before the address is proven, so nobody can prepare an
 //! account for somebody else's address. An invitation is such a letter that somebody else asked for.
 //! Practices 2.password-policy, 3.schema, 4.sensitive-routes.
@@ -52,7 +52,7 @@ pub struct BeginRegistration {
 /// another letter, after a while.
 #[utoipa::path(post, path = "/v1/auth/register", tag = "auth", request_body = BeginRegistration,
     responses((status = 202, description = "A letter is on its way", body = LetterSent)))]
-pub async fn begin(anyone: Anyone, state: Data<State>, body: Valid<Json<BeginRegistration>>) -> Result<HttpResponse, ApiError> {
+pub async fn begin_registration(anyone: Anyone, state: Data<State>, body: Valid<Json<BeginRegistration>>) -> Result<HttpResponse, ApiError> {
     if !state.settings.open_registration {
         return Err(ApiError::new(ErrorCode::RegistrationClosed));
     }
@@ -108,7 +108,7 @@ pub struct AccountCreated {
 /// Spends the link or code of a registration, or the link of an invitation, and creates the account. Nobody is signed in by this.
 #[utoipa::path(post, path = "/v1/auth/register/complete", tag = "auth", request_body = CompleteRegistration,
     responses((status = 201, description = "The account exists", body = AccountCreated)))]
-pub async fn complete(anyone: Anyone, state: Data<State>, body: Valid<Json<CompleteRegistration>>) -> Result<HttpResponse, ApiError> {
+pub async fn complete_registration(anyone: Anyone, state: Data<State>, body: Valid<Json<CompleteRegistration>>) -> Result<HttpResponse, ApiError> {
     let CompleteRegistration { token, proof_id, code, name, password } = body.0.into_inner();
     let (proof, name) = (mailed::proof(token, proof_id, code)?, name.take("name")?);
     let purposes = [Purpose::Registration, Purpose::Invitation];

@@ -2,7 +2,7 @@
 //! quota of their own, so that an attack on the account does not lock them out, and spares them the new-device letter. It opens
 //! nothing by itself.
 //!
-//! Stateless: a random device id and the time, tagged for one address with a key of the keyring. A reset or a disowned session
+//! Stateless: for each account a random device id and the time, tagged for its address with a key of the keyring. A reset or a disowned session
 //! makes all older ones worthless (`users.devices_known_since`).
 //! Practice 4.brute-force. Attacks: `tests/suite/attacks/s04_rate_limits/lock_out_weapon.rs`.
 
@@ -28,10 +28,19 @@ pub struct KnownDevice {
     pub since: OffsetDateTime,
 }
 
-/// Reads the cookie. `None`: none, altered, for another address, or older than the setting allows.
+/// How many accounts of one browser it remembers.
+const MAX_ENTRIES: usize = 4;
+/// Longest entry: id, microseconds, key version and tag.
+const MAX_ENTRY_LEN: usize = 32 + 1 + 20 + 1 + 11 + 1 + 43;
+
+/// Reads the cookie. `None`: nothing for this address in it, altered, or older than the setting allows.
 #[must_use]
 pub fn read(state: &State, cookie: Option<&str>, email: &Email) -> Option<KnownDevice> {
-    let mut parts = cookie?.splitn(4, '.');
+    cookie?.split('~').take(MAX_ENTRIES).find_map(|entry| read_entry(state, entry, email))
+}
+
+fn read_entry(state: &State, entry: &str, email: &Email) -> Option<KnownDevice> {
+    let mut parts = entry.splitn(4, '.');
     let id = Uuid::try_parse(parts.next()?).ok()?;
     let micros: i64 = parts.next()?.parse().ok()?;
     let version: i32 = parts.next()?.parse().ok()?;
@@ -42,13 +51,18 @@ pub fn read(state: &State, cookie: Option<&str>, email: &Email) -> Option<KnownD
     (crypto::equal(&expected_tag(key, id, micros, email), &tag) && is_fresh).then_some(KnownDevice { id, since })
 }
 
-/// A fresh cookie for a device that has just proven itself.
+/// A fresh cookie for a device that has just proven itself. What the old one says of other accounts stays, the newest first.
 #[must_use]
-pub fn cookie(state: &State, id: Uuid, email: &Email) -> Cookie<'static> {
+pub fn cookie(state: &State, before: Option<&str>, id: Uuid, email: &Email) -> Cookie<'static> {
     let (version, key) = state.keyring.active(Purpose::KnownDevice);
     let micros = i64::try_from(state.clock.now().unix_timestamp_nanos() / 1000).unwrap_or_default();
     let tag = URL_SAFE_NO_PAD.encode(expected_tag(key, id, micros, email));
-    Cookie::build(COOKIE, format!("{}.{micros}.{version}.{tag}", id.simple()))
+    let entry = format!("{}.{micros}.{version}.{tag}", id.simple());
+    let is_entry = |text: &&str| text.len() <= MAX_ENTRY_LEN && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    let others = before.unwrap_or_default().split('~').filter(|text| !text.is_empty()).filter(is_entry);
+    let others = others.filter(|text| read_entry(state, text, email).is_none());
+    let value: Vec<&str> = std::iter::once(entry.as_str()).chain(others).take(MAX_ENTRIES).collect();
+    Cookie::build(COOKIE, value.join("~"))
         .path("/")
         .secure(true)
         .http_only(true)

@@ -117,7 +117,7 @@ pub fn write(to: &Email, public_url: &Origin, letter: Letter<'_>) -> Mail {
     match letter {
         Letter::NewDevice(_, device) => values.push(("{device}", device.into())),
         Letter::ExportReady(id, days) => {
-            values.push(("{export}", format!("{public_url}/v1/me/export/{id}").into()));
+            values.push(("{export}", format!("{public_url}/go/export#id={id}").into()));
             values.push(("{days}", days.to_string().into()));
         }
         _ => {}

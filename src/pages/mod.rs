@@ -20,6 +20,7 @@ pub struct File {
 pub fn asset(name: &str) -> Option<File> {
     match name {
         "link.js" => Some(File { media_type: "text/javascript; charset=utf-8", text: include_str!("assets/link.js") }),
+        "export.js" => Some(File { media_type: "text/javascript; charset=utf-8", text: include_str!("assets/export.js") }),
         "page.css" => Some(File { media_type: "text/css; charset=utf-8", text: include_str!("assets/page.css") }),
         _ => None,
     }
@@ -117,6 +118,10 @@ const LINK_PAGES: [LinkPage; 7] = [
 /// The landing page of this name.
 #[must_use]
 pub fn link_page(name: &str) -> Option<String> {
+    // the one link that carries no token: it needs a session
+    if name == "export" {
+        return Some(include_str!("assets/export.html").to_owned());
+    }
     let page = LINK_PAGES.iter().find(|page| page.name == name)?;
     // all of it is ours: nothing to escape
     let values = [

@@ -47,7 +47,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("PORTCULLIS_DATA_DIR", "data", "folder for what development makes"),
     secret("DATABASE_URL", "Postgres for the service; development without it starts a private cluster in the data folder"),
     secret("PORTCULLIS_OWNER_DATABASE_URL", "the same database as its owner, for `migrate`; otherwise `DATABASE_URL`"),
-    setting("PORTCULLIS_DATABASE_CONNECTIONS", "20", "most connections to Postgres, 1 to 1000"),
+    setting("PORTCULLIS_DATABASE_CONNECTIONS", "20", "most connections to Postgres, 5 to 1000: jobs hold up to four"),
     secret("PORTCULLIS_KEY_ENCRYPTION_KEY", "32 random bytes in base64 that seal the keyring; development makes its own"),
     optional("PORTCULLIS_TLS_CERTIFICATE_FILE", "certificate chain, PEM; development makes its own"),
     optional("PORTCULLIS_TLS_KEY_FILE", "private key of the certificate, PEM"),
@@ -96,7 +96,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "PORTCULLIS_SESSION_ADDRESS",
         "network",
-        "what the device list keeps of a client's address: `network` (IPv4 /24, IPv6 /48), `full` or `none`",
+        "what the device list keeps of a client's address: `network` (IPv4 /24, IPv6 /48), `full` or `none`; the audit log keeps all of it, sealed",
     ),
     setting("PORTCULLIS_KNOWN_DEVICE_DAYS", "180", "a browser that signed in is known, 1 to 400"),
     setting("PORTCULLIS_REGISTRATION", "open", "`open` to everybody, or `invited`: invited people only"),

@@ -203,7 +203,7 @@ impl Settings {
             operator_listen: read.optional("PORTCULLIS_OPERATOR_LISTEN", optional_address).flatten(),
             data_dir: read.value("PORTCULLIS_DATA_DIR", PathBuf::new(), |text| Ok::<_, &str>(text.into())),
             database: database(&mut read),
-            database_connections: read.number("PORTCULLIS_DATABASE_CONNECTIONS", 1..=1000),
+            database_connections: read.number("PORTCULLIS_DATABASE_CONNECTIONS", 5..=1000),
             key_encryption_key: key_encryption_key(&mut read),
             tls: tls_files(&mut read),
             trusted_proxies: read.list("PORTCULLIS_TRUSTED_PROXIES", |item| item.parse::<IpNet>().map_err(|_| "is no network like 10.0.0.0/8")),

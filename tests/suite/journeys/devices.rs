@@ -57,3 +57,21 @@ async fn a_new_device_is_told_of_and_a_known_one_is_not() {
     assert_eq!(app.visitor().sign_in("ada@example.org", PASSWORD).await.status, 401, "the stranger knew the password");
     app.letter_about("ada@example.org", "/go/reset").await;
 }
+
+#[actix_web::test]
+async fn a_browser_with_two_accounts_is_known_to_both() {
+    let app = TestApp::start().await;
+    let mut browser = app.member("work@example.org").await;
+    app.create_account("home@example.org").await;
+    for _ in 0..3 {
+        for email in ["home@example.org", "work@example.org"] {
+            browser.cookie = None;
+            browser.csrf = None;
+            assert_eq!(browser.sign_in(email, PASSWORD).await.status, 200);
+        }
+    }
+    app.all_letters_sent().await;
+    for email in ["home@example.org", "work@example.org"] {
+        assert!(app.letters_to(email).iter().all(|letter| !letter.text.contains("/go/disown")), "{email}");
+    }
+}

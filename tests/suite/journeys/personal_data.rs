@@ -12,7 +12,8 @@ async fn an_export_is_made_and_fetched_by_its_owner() {
     let asked = ada.post("/v1/me/export", json!({})).await;
     assert_eq!(asked.status, 202, "{}", asked.text);
     assert_eq!(ada.post("/v1/me/export", json!({})).await.json()["id"], asked.json()["id"], "asking again makes no second one");
-    app.letter_about("ada@example.org", "Your data is ready").await;
+    let letter = app.letter_about("ada@example.org", "Your data is ready").await;
+    assert!(letter.text.contains(&format!("/go/export#id={}", asked.json()["id"].as_str().unwrap())), "{}", letter.text);
     let ready = ada.get("/v1/me/export").await.json();
     assert_eq!(ready["status"], "ready");
     let path = ready["url"].as_str().unwrap().strip_prefix("https://localhost:8443").unwrap().to_owned();

@@ -153,6 +153,7 @@ async fn built_in_roles_are_kept_by_the_database() {
         "UPDATE roles SET name = 'x' WHERE name = 'auditor'",
         "DELETE FROM role_permissions WHERE role = 'administrator'",
         "INSERT INTO role_permissions SELECT 'auditor', 'users:manage'",
+        "INSERT INTO roles (name, description, built_in, created_at) VALUES ('mine', 'x', true, now())",
         "INSERT INTO permissions VALUES ('x:y', 'z')",
     ] {
         let refused = sqlx::query(sql).execute(&app.database.pool).await.unwrap_err();

@@ -84,7 +84,7 @@ async fn opening_a_link_spends_nothing() {
     app.create_account("ada@example.org").await;
     app.visitor().post("/v1/auth/password/forgot", json!({ "email": "ada@example.org" })).await;
     let token = app.letter_about("ada@example.org", "/go/reset").await.token;
-    for page in ["register", "reset", "email", "undo", "disown", "trust", "keep"] {
+    for page in ["register", "reset", "email", "undo", "disown", "trust", "keep", "export"] {
         let opened = app.visitor().get(&format!("/go/{page}")).await;
         assert!(opened.status == 200 && opened.header("content-security-policy").contains("script-src 'self'"), "{page}");
         assert!(!opened.text.contains('{') && !opened.text.contains("onload"), "{page}: {}", opened.text);
