@@ -7,12 +7,31 @@ use crate::accounts::{
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+struct Row {
+    id: AccountId,
+    email: String,
+    name: String,
+    status: String,
+    department: Option<String>,
+    created_at: OffsetDateTime,
+    last_signed_in_at: Option<OffsetDateTime>,
+    roles: Vec<String>,
+}
+
+impl From<Row> for Listed {
+    fn from(row: Row) -> Self {
+        let Row { id, email, name, status, department, created_at, last_signed_in_at, roles } = row;
+        Self { id, email, name, status: Status::named(&status), department, roles, created_at, last_signed_in_at }
+    }
+}
+
 /// Accounts, the newest first.
 ///
 /// # Errors
 /// When the database is away.
 pub async fn list(connection: &mut PgConnection, filter: &Filter, limit: i64, now: OffsetDateTime) -> Result<Vec<Listed>, sqlx::Error> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        Row,
         r#"SELECT u.id AS "id: AccountId", u.email, u.name, u.status, u.department, u.created_at, u.last_signed_in_at,
                   ARRAY(SELECT role FROM user_roles WHERE user_id = u.id AND (expires_at IS NULL OR expires_at > $7) ORDER BY role) AS "roles!"
            FROM users u
@@ -31,17 +50,7 @@ pub async fn list(connection: &mut PgConnection, filter: &Filter, limit: i64, no
     )
     .fetch_all(connection)
     .await?;
-    let listed = rows.into_iter().map(|row| Listed {
-        id: row.id,
-        email: row.email,
-        name: row.name,
-        status: Status::named(&row.status),
-        department: row.department,
-        roles: row.roles,
-        created_at: row.created_at,
-        last_signed_in_at: row.last_signed_in_at,
-    });
-    Ok(listed.collect())
+    Ok(rows.into_iter().map(Listed::from).collect())
 }
 
 /// One account.
@@ -49,8 +58,9 @@ pub async fn list(connection: &mut PgConnection, filter: &Filter, limit: i64, no
 /// # Errors
 /// When the database is away.
 pub async fn find(connection: &mut PgConnection, id: AccountId, now: OffsetDateTime) -> Result<Option<Listed>, sqlx::Error> {
-    let row = sqlx::query!(
-        r#"SELECT email, name, status, department, created_at, last_signed_in_at,
+    let row = sqlx::query_as!(
+        Row,
+        r#"SELECT id AS "id: AccountId", email, name, status, department, created_at, last_signed_in_at,
                   ARRAY(SELECT role FROM user_roles WHERE user_id = $1 AND (expires_at IS NULL OR expires_at > $2) ORDER BY role) AS "roles!"
            FROM users WHERE id = $1"#,
         id.0,
@@ -58,16 +68,7 @@ pub async fn find(connection: &mut PgConnection, id: AccountId, now: OffsetDateT
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(|row| Listed {
-        id,
-        email: row.email,
-        name: row.name,
-        status: Status::named(&row.status),
-        department: row.department,
-        roles: row.roles,
-        created_at: row.created_at,
-        last_signed_in_at: row.last_signed_in_at,
-    }))
+    Ok(row.map(Listed::from))
 }
 
 /// Disables or enables an account; of a closing one, what it will be if its owner keeps it. `false`: there is none, or nothing changed.
