@@ -11,7 +11,7 @@ use crate::access::{
     store,
 };
 use sqlx::PgConnection;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -133,21 +133,21 @@ pub async fn begin_change(connection: &mut PgConnection, actor: Actor, subject: 
     Ok(held)
 }
 
-/// To be asked at the end of every change that could take the last administrator away: the account that was changed was one of
-/// them, and none is left who is active and whose role does not run out.
+/// To be asked at the end of every change after which this account does not act any more: it was an administrator for good, and
+/// none is left who is active and whose role does not run out.
 ///
 /// # Errors
 /// [`AccessError::LastAdministrator`], or when the database is away.
-pub async fn ensure_administrator_remains(connection: &mut PgConnection) -> Result<(), AccessError> {
+pub async fn ensure_dispensable(connection: &mut PgConnection, account: Uuid) -> Result<(), AccessError> {
+    if store::is_administrator(connection, account, ADMINISTRATOR).await? { ensure_administrator_remains(connection).await } else { Ok(()) }
+}
+
+async fn ensure_administrator_remains(connection: &mut PgConnection) -> Result<(), AccessError> {
     if store::administrators(connection, ADMINISTRATOR).await? == 0 { Err(AccessError::LastAdministrator) } else { Ok(()) }
 }
 
-/// Whether this account is an administrator for good.
-///
-/// # Errors
-/// When the database is away.
-pub async fn is_administrator(connection: &mut PgConnection, account: Uuid) -> Result<bool, sqlx::Error> {
-    store::is_administrator(connection, account, ADMINISTRATOR).await
+fn named<'r>(roles: &'r [Role], name: &str) -> Result<&'r Role, AccessError> {
+    roles.iter().find(|role| role.name == name).ok_or_else(|| AccessError::UnknownRole(name.to_owned()))
 }
 
 /// Sets the roles of an account to exactly these.
@@ -166,12 +166,11 @@ pub async fn assign(
         return Err(AccessError::NotFound);
     }
     let before = store::assignments_of(connection, subject, now).await?;
-    let was_administrator = is_administrator(connection, subject).await?;
+    let was_administrator = store::is_administrator(connection, subject, ADMINISTRATOR).await?;
     let roles = store::roles(connection).await?;
     let changed = wanted.iter().filter(|a| !before.contains(a)).chain(before.iter().filter(|a| !wanted.contains(a)));
     for Assignment { role, expires_at } in changed {
-        let role = roles.iter().find(|known| known.name == *role).ok_or_else(|| AccessError::UnknownRole(role.clone()))?;
-        if !held.outlasts(&role.permissions, *expires_at) {
+        if !held.outlasts(&named(&roles, role)?.permissions, *expires_at) {
             return Err(AccessError::BeyondOwn);
         }
     }
@@ -189,10 +188,9 @@ pub async fn assign(
 /// [`AccessError::BeyondOwn`], [`AccessError::UnknownRole`], or when the database is away.
 pub async fn ensure_may_give(connection: &mut PgConnection, actor: Actor, names: &[String], now: OffsetDateTime) -> Result<(), AccessError> {
     let held = begin_change(connection, actor, None, now).await?;
-    let roles: BTreeMap<String, Role> = store::roles(connection).await?.into_iter().map(|role| (role.name.clone(), role)).collect();
+    let roles = store::roles(connection).await?;
     for name in names {
-        let role = roles.get(name).ok_or_else(|| AccessError::UnknownRole(name.clone()))?;
-        if !held.outlasts(&role.permissions, None) {
+        if !held.outlasts(&named(&roles, name)?.permissions, None) {
             return Err(AccessError::BeyondOwn);
         }
     }

@@ -71,16 +71,6 @@ pub async fn find_by_email(connection: &mut PgConnection, email: &Email) -> Resu
     Ok(row.map(|row| (row.id, Status::named(&row.status))))
 }
 
-/// The active account with this address.
-///
-/// # Errors
-/// When the database is away.
-pub async fn find_active(connection: &mut PgConnection, email: &Email) -> Result<Option<AccountId>, sqlx::Error> {
-    sqlx::query_scalar!(r#"SELECT id AS "id: AccountId" FROM users WHERE email = $1 AND status = 'active'"#, email.as_str())
-        .fetch_optional(connection)
-        .await
-}
-
 /// Gives an account another proven address; devices are known by the address, so they become strangers. Returns the old one;
 /// `None`: there is no such account.
 ///

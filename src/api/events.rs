@@ -6,7 +6,7 @@ use crate::{
     audit::{self, Event, Filter, Recorded},
     edge::{
         guard::{May, SignedIn},
-        page::{MAX_LIMIT, Page, Window},
+        page::{MAX_LIMIT, Page, PageQuery, Window},
         valid::Valid,
     },
     error::ApiError,
@@ -63,27 +63,13 @@ fn show(recorded: Recorded) -> EventAnswer {
     EventAnswer { id, at, event, outcome, actor, subject, request_id: request, detail, address, device, emails }
 }
 
-/// How many.
-#[derive(Deserialize, Validate, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct OwnEventsQuery {
-    /// Items of a page, 1 to 100.
-    #[garde(range(min = 1, max = MAX_LIMIT))]
-    #[param(minimum = 1, maximum = 100)]
-    limit: Option<i64>,
-    /// From the page before.
-    #[garde(length(bytes, max = 64))]
-    cursor: Option<String>,
-}
-
 /// List what happened to one's account
 ///
 /// The newest first.
-#[utoipa::path(get, path = "/v1/me/events", tag = "me", params(OwnEventsQuery),
+#[utoipa::path(get, path = "/v1/me/events", tag = "me", params(PageQuery),
     responses((status = 200, description = "A page of events", body = Page<EventAnswer>)))]
-pub async fn list_own_events(signed_in: SignedIn, state: Data<State>, query: Valid<Query<OwnEventsQuery>>) -> Result<HttpResponse, ApiError> {
-    let (OwnEventsQuery { limit, cursor }, owner) = (query.0.into_inner(), signed_in.principal.account);
+pub async fn list_own_events(signed_in: SignedIn, state: Data<State>, query: Valid<Query<PageQuery>>) -> Result<HttpResponse, ApiError> {
+    let (PageQuery { limit, cursor }, owner) = (query.0.into_inner(), signed_in.principal.account);
     let window = Window::read(&state, "own events", owner, limit, cursor.as_deref())?;
     let filter = Filter { subject: Some(owner), before: window.after, ..Filter::default() };
     let rows = audit::list(&mut *state.pool.acquire().await?, &state.keyring, &filter, window.rows()).await?;

@@ -12,7 +12,7 @@ use crate::{
     audit::{self, Entry, Event},
     edge::{
         guard::May,
-        page::{MAX_LIMIT, Page, Window},
+        page::{Page, PageQuery, Window},
         rate_limit::{Count, Quota, spend},
         valid::{Field, Valid},
     },
@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeSet;
 use time::OffsetDateTime;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Whom to invite, to what.
@@ -128,27 +128,13 @@ pub async fn create(may: May<InvitationsManage>, state: Data<State>, body: Valid
     Ok(HttpResponse::Created().json(answer))
 }
 
-/// How many.
-#[derive(Deserialize, Validate, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct InvitationsQuery {
-    /// Items of a page, 1 to 100.
-    #[garde(range(min = 1, max = MAX_LIMIT))]
-    #[param(minimum = 1, maximum = 100)]
-    limit: Option<i64>,
-    /// From the page before.
-    #[garde(length(bytes, max = 64))]
-    cursor: Option<String>,
-}
-
 /// List invitations
 ///
 /// The newest first.
-#[utoipa::path(get, path = "/v1/invitations", tag = "invitations", params(InvitationsQuery),
+#[utoipa::path(get, path = "/v1/invitations", tag = "invitations", params(PageQuery),
     responses((status = 200, description = "A page of invitations", body = Page<InvitationAnswer>)))]
-pub async fn list(may: May<InvitationsManage>, state: Data<State>, query: Valid<Query<InvitationsQuery>>) -> Result<HttpResponse, ApiError> {
-    let InvitationsQuery { limit, cursor } = query.0.into_inner();
+pub async fn list(may: May<InvitationsManage>, state: Data<State>, query: Valid<Query<PageQuery>>) -> Result<HttpResponse, ApiError> {
+    let PageQuery { limit, cursor } = query.0.into_inner();
     let window = Window::read(&state, "invitations", may.principal.account, limit, cursor.as_deref())?;
     let rows = store::list(&mut *state.pool.acquire().await?, window.after, window.rows()).await?;
     let now = state.clock.now();

@@ -151,9 +151,7 @@ pub async fn close_account(
     {
         return Err(ApiError::new(ErrorCode::WrongPassword));
     }
-    if role::is_administrator(&mut transaction, owner.0).await? {
-        role::ensure_administrator_remains(&mut transaction).await?;
-    }
+    role::ensure_dispensable(&mut transaction, owner.0).await?;
     sessions::end_all(&mut transaction, owner.0, now).await?;
     // somebody who was robbed of the account must not run out of time meanwhile
     proof::store::extend(&mut transaction, owner, Purpose::EmailUndo, now + grace, now).await?;

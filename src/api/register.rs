@@ -140,7 +140,7 @@ pub async fn complete_registration(anyone: Anyone, state: Data<State>, body: Val
 /// The invitation's roles and department, if whoever invited may still give them.
 async fn accept(transaction: &mut PgConnection, state: &State, anyone: &Anyone, proven: &Proven, account: AccountId) -> Result<(), ApiError> {
     let now = state.clock.now();
-    let invited = invitation::accept(transaction, proven.id, account).await?.ok_or_else(|| ApiError::new(ErrorCode::InvalidProof))?;
+    let invited = invitation::store::accept(transaction, proven.id, account).await?.ok_or_else(|| ApiError::new(ErrorCode::InvalidProof))?;
     let roles: Vec<_> = invited.roles.iter().map(|role| Assignment { role: role.clone(), expires_at: None }).collect();
     let given = role::assign(transaction, Actor::Person(invited.invited_by, Some(Permission::InvitationsManage)), account.0, &roles, now).await;
     given.map_err(|error| match error {

@@ -154,9 +154,7 @@ pub async fn set_disabled(
     role::begin_change(&mut transaction, may.actor(), Some(id.0), now).await?;
     if store::set_disabled(&mut transaction, id, disabled, now).await? {
         let ended = if disabled { sessions::end_all(&mut transaction, id.0, now).await? } else { 0 };
-        if role::is_administrator(&mut transaction, id.0).await? {
-            role::ensure_administrator_remains(&mut transaction).await?;
-        }
+        role::ensure_dispensable(&mut transaction, id.0).await?;
         let event = if disabled { Event::AccountDisabled } else { Event::AccountEnabled };
         let entry = Entry::new(event, &may.caller.origin, Some(may.principal.account), Some(id.0)).detail(json!({ "sessions": ended }));
         audit::record(&mut transaction, &state.keyring, now, entry).await?;

@@ -6,7 +6,7 @@ use crate::{
         role::{self, ADMINISTRATOR, Actor, Assignment},
         store::assignments_of,
     },
-    accounts::{self, Account, AccountId, Email, Name},
+    accounts::{self, Account, AccountId, Email, Name, directory::Status},
     audit::{self, Entry, Event, Origin},
     cli::{Opened, open, passwords},
     credentials::{self, password::Password},
@@ -64,7 +64,10 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             audit::record(&mut transaction, &keyring, now, entry).await?;
             account.id
         }
-        None => accounts::store::find_active(&mut transaction, &email).await?.context("this account is disabled or closing: enable it first")?,
+        None => match accounts::store::find_by_email(&mut transaction, &email).await? {
+            Some((account, Status::Active)) => account,
+            _ => bail!("this account is disabled or closing: enable it first"),
+        },
     };
     appoint(&mut transaction, account, &clock).await?;
     let entry = Entry::new(Event::RolesChanged, &origin, None, Some(account.0)).detail(json!({ "added": [{ "role": ADMINISTRATOR }] }));

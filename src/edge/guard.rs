@@ -97,7 +97,7 @@ impl Guard for SignedIn {
     const SCHEME: Option<&'static str> = Some("session");
 
     async fn admit(request: &HttpRequest) -> Result<(), ApiError> {
-        Self::of(request).map(drop)
+        principal_of(request).map(drop)
     }
 }
 
@@ -109,7 +109,7 @@ impl<P: Demand> Guard for May<P> {
     const PERMISSION: Option<Permission> = Some(P::PERMISSION);
 
     async fn admit(request: &HttpRequest) -> Result<(), ApiError> {
-        let SignedIn { principal, .. } = SignedIn::of(request)?;
+        let principal = principal_of(request)?;
         let state = request.app_data::<Data<State>>().ok_or_else(|| ApiError::new(ErrorCode::Internal))?;
         let held = role::permissions_of(&mut *state.pool.acquire().await?, principal.account, state.clock.now()).await?;
         if !held.holds(P::PERMISSION) {
@@ -130,10 +130,12 @@ impl<P: Demand> May<P> {
 
 impl SignedIn {
     fn of(request: &HttpRequest) -> Result<Self, ApiError> {
-        let principal = request.extensions().get::<Principal>().copied();
-        let principal = principal.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
-        Ok(Self { principal, caller: Caller::of(request) })
+        Ok(Self { principal: principal_of(request)?, caller: Caller::of(request) })
     }
+}
+
+fn principal_of(request: &HttpRequest) -> Result<Principal, ApiError> {
+    request.extensions().get::<Principal>().copied().ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))
 }
 
 impl Caller {

@@ -8,8 +8,9 @@ use crate::{
     state::State,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::Serialize;
-use utoipa::ToSchema;
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 /// Most items of one page.
@@ -18,6 +19,20 @@ pub const MAX_LIMIT: i64 = 100;
 const DEFAULT_LIMIT: i64 = 20;
 /// Length of a cursor's tag in bytes.
 const TAG_LEN: usize = 16;
+
+/// Which page of a list that has no filter.
+#[derive(Deserialize, Validate, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// Items of a page, 1 to 100.
+    #[garde(range(min = 1, max = MAX_LIMIT))]
+    #[param(minimum = 1, maximum = 100)]
+    pub limit: Option<i64>,
+    /// From the page before.
+    #[garde(length(bytes, max = 64))]
+    pub cursor: Option<String>,
+}
 
 /// A page of a list.
 #[derive(Serialize, ToSchema)]

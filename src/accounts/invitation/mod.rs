@@ -4,8 +4,6 @@
 
 pub mod store;
 
-use crate::accounts::AccountId;
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -38,12 +36,4 @@ pub struct Accepted {
     pub invited_by: Uuid,
     /// The roles.
     pub roles: Vec<String>,
-}
-
-/// Takes up the invitation of a proof that was just spent. `None`: there is none, or whoever sent it is gone.
-///
-/// # Errors
-/// When the database is away.
-pub async fn accept(connection: &mut PgConnection, id: Uuid, guest: AccountId) -> Result<Option<Accepted>, sqlx::Error> {
-    store::accept(connection, id, guest).await
 }

@@ -30,7 +30,11 @@ pub async fn insert(
     sqlx::query!("INSERT INTO invitation_roles (invitation, role) SELECT $1, unnest($2::text[])", id, roles).execute(connection).await.map(drop)
 }
 
-pub(super) async fn accept(connection: &mut PgConnection, id: Uuid, guest: AccountId) -> Result<Option<Accepted>, sqlx::Error> {
+/// Takes up the invitation of a proof that was just spent. `None`: there is none, or whoever sent it is gone.
+///
+/// # Errors
+/// When the database is away.
+pub async fn accept(connection: &mut PgConnection, id: Uuid, guest: AccountId) -> Result<Option<Accepted>, sqlx::Error> {
     let found = sqlx::query!(
         r#"WITH invited AS (
                SELECT invited_by, department FROM invitations WHERE id = $1 AND revoked_at IS NULL
