@@ -3,7 +3,7 @@
 //!
 //! Practices 8.no-leak, 8.envelope. Attacks: `tests/suite/attacks/s08_errors/`.
 
-use crate::platform::db;
+use crate::platform::{db, keyring::KeyringError};
 use actix_web::{
     HttpResponse, ResponseError,
     http::{StatusCode, header},
@@ -52,6 +52,12 @@ error_codes! {
     InvalidProof = BAD_REQUEST, "INVALID_PROOF", "The link or code is not valid, or not any more. Ask for a new letter.";
     /// Nobody is signed in.
     Unauthenticated = UNAUTHORIZED, "UNAUTHENTICATED", "Sign in first.";
+    /// An access token that is wrong in any way; nobody is told which.
+    InvalidToken = UNAUTHORIZED, "INVALID_TOKEN", "The access token is not valid, or not any more. Refresh it or sign in.";
+    /// A refresh token that leads to no live session.
+    InvalidRefreshToken = UNAUTHORIZED, "INVALID_REFRESH_TOKEN", "The refresh token is missing, unknown or over. Sign in again.";
+    /// A refresh token of a session that ended because one of its tokens was used twice.
+    RefreshTokenReplayed = UNAUTHORIZED, "REFRESH_TOKEN_REPLAYED", "One of this session's refresh tokens was used twice: somebody else may have had it, so the session was ended. Sign in again.";
     /// Address or password is wrong; nobody is told which.
     InvalidCredentials = UNAUTHORIZED, "INVALID_CREDENTIALS", "The address or the password is wrong.";
     /// An unsafe call that did not come from an allowed page.
@@ -202,8 +208,13 @@ impl ResponseError for ApiError {
             builder.insert_header((header::RETRY_AFTER, wait.as_secs() + u64::from(wait.subsec_nanos() > 0)));
         }
         if self.code.status() == StatusCode::UNAUTHORIZED {
-            // RFC 9110 §11.6.1 demands a challenge; this scheme opens no password dialog
-            builder.insert_header((header::WWW_AUTHENTICATE, r#"Session realm="portcullis""#));
+            // RFC 9110 §11.6.1 demands a challenge; these schemes open no password dialog. RFC 6750 §3.1 names the error
+            let bearer = match self.code {
+                ErrorCode::InvalidToken => r#"Bearer realm="portcullis", error="invalid_token""#,
+                _ => r#"Bearer realm="portcullis""#,
+            };
+            builder.append_header((header::WWW_AUTHENTICATE, r#"Session realm="portcullis""#));
+            builder.append_header((header::WWW_AUTHENTICATE, bearer));
         }
         if self.code == ErrorCode::Timeout {
             // what is left of the request must not be read as the next one
@@ -219,5 +230,14 @@ impl ResponseError for ApiError {
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
         if db::is_unavailable(&error) { Self::unavailable(error) } else { Self::internal(error) }
+    }
+}
+
+impl From<KeyringError> for ApiError {
+    fn from(error: KeyringError) -> Self {
+        match error {
+            KeyringError::Database(error) => error.into(),
+            other => Self::internal(other),
+        }
     }
 }

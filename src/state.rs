@@ -3,7 +3,7 @@
 use crate::{
     credentials::password::Passwords,
     platform::{clock::Clock, keyring::Keyring},
-    sessions::seen::Seen,
+    sessions::{revocation::Revocations, seen::Seen},
     settings::Settings,
 };
 use sqlx::PgPool;
@@ -23,6 +23,8 @@ pub struct State {
     pub keyring: Keyring,
     /// Hashing on its own threads.
     pub passwords: Passwords,
+    /// Which tokens are worth nothing any more.
+    pub revocations: Revocations,
     /// Marks of use of sessions, until a job writes them.
     pub seen: Seen,
     /// Tells the job that delivers letters that there is one.

@@ -8,6 +8,27 @@ pub mod store;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+/// How a session is carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// The session cookie.
+    Cookie,
+    /// An access token, and a refresh token for the next one.
+    Token,
+}
+
+impl Transport {
+    /// The name in the table `sessions`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cookie => "cookie",
+            Self::Token => "token",
+        }
+    }
+}
+
 /// Who a request speaks for, established by `edge/authenticate.rs` and nowhere else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Principal {
@@ -15,6 +36,8 @@ pub struct Principal {
     pub account: Uuid,
     /// The session that the request belongs to.
     pub session: Uuid,
+    /// How the session is carried.
+    pub transport: Transport,
     /// Authenticator assurance level, 1 or 2 (NIST SP 800-63B-4).
     pub assurance: i16,
     /// When the person last proved who they are.

@@ -132,6 +132,12 @@ impl Held {
         })
     }
 
+    /// When the first of them runs out, if any does.
+    #[must_use]
+    pub fn first_end(&self) -> Option<OffsetDateTime> {
+        self.0.values().flatten().min().copied()
+    }
+
     /// Their names, in order.
     #[must_use]
     pub fn names(&self) -> Vec<String> {

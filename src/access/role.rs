@@ -111,6 +111,15 @@ pub async fn permissions_of(connection: &mut PgConnection, account: Uuid, now: O
     Ok(store::permissions_of(connection, account, now).await?.into_iter().collect())
 }
 
+/// What an active account may do now, and which version of its authority that is: for whoever keeps a copy. `None`: it is not active.
+///
+/// # Errors
+/// When the database is away.
+pub async fn authority_of(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<Option<(i32, Held)>, sqlx::Error> {
+    let found = store::authority_of(connection, account, now).await?;
+    Ok(found.map(|(version, held)| (version, held.into_iter().collect())))
+}
+
 /// Waits for its turn to change authority, until the end of the transaction, and then looks at the actor again: they must still
 /// hold what let them in, and nobody acts on somebody who holds more.
 ///

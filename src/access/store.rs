@@ -29,6 +29,26 @@ pub(super) async fn permissions_of(
     Ok(rows.into_iter().map(|row| (row.permission, row.until)).collect())
 }
 
+/// What an active account may do now, as [`permissions_of`], and the version of its authority. `None`: it is not active.
+pub(super) async fn authority_of(
+    connection: &mut PgConnection,
+    account: Uuid,
+    now: OffsetDateTime,
+) -> Result<Option<(i32, Vec<(String, Option<OffsetDateTime>)>)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT u.authz_version, p.permission AS "permission?", CASE WHEN bool_and(r.expires_at IS NOT NULL) THEN max(r.expires_at) END AS until
+           FROM users u LEFT JOIN user_roles r ON r.user_id = u.id AND (r.expires_at IS NULL OR r.expires_at > $2)
+           LEFT JOIN role_permissions p USING (role)
+           WHERE u.id = $1 AND u.status = 'active' GROUP BY u.authz_version, p.permission"#,
+        account,
+        now
+    )
+    .fetch_all(connection)
+    .await?;
+    let Some(version) = rows.first().map(|row| row.authz_version) else { return Ok(None) };
+    Ok(Some((version, rows.into_iter().filter_map(|row| Some((row.permission?, row.until))).collect())))
+}
+
 /// Those that a disabled account would have again, too.
 pub(super) async fn all_permissions_of(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar!(

@@ -2,6 +2,7 @@
 //! Attacks: `tests/suite/attacks/s01_authorization/`, `tests/suite/attacks/s14_sessions/`.
 
 use crate::{
+    api::login::signed_out,
     audit::{self, Entry, Event},
     edge::guard::SignedIn,
     error::{ApiError, ErrorCode},
@@ -31,6 +32,9 @@ pub struct DeviceSession {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "203.0.113.0")]
     address: Option<String>,
+    /// How the session is carried: `cookie` or `token`.
+    #[schema(example = "cookie")]
+    transport: String,
     /// When it signed in.
     #[serde(with = "time::serde::rfc3339")]
     signed_in_at: OffsetDateTime,
@@ -60,6 +64,7 @@ pub async fn list_sessions(signed_in: SignedIn, state: Data<State>) -> Result<Ht
         id: session.id,
         device: session.device,
         address: session.address,
+        transport: session.transport,
         signed_in_at: session.authenticated_at,
         last_seen_at: session.last_seen_at,
         expires_at: session.absolute_expires_at,
@@ -75,7 +80,7 @@ pub async fn revoke_session(signed_in: SignedIn, state: Data<State>, id: Path<Uu
     let SignedIn { principal, caller } = signed_in;
     let (id, now) = (id.into_inner(), state.clock.now());
     let mut transaction = state.pool.begin().await?;
-    if !sessions::end_own(&mut transaction, principal.account, id, now).await? {
+    if !sessions::end_own(&mut transaction, &state.revocations, principal.account, id, now).await? {
         return Err(ApiError::new(ErrorCode::NotFound));
     }
     let entry = Entry::own(Event::SessionsRevoked, &caller.origin, principal.account).detail(json!({ "session": id, "sessions": 1 }));
@@ -90,7 +95,7 @@ pub async fn revoke_other_sessions(signed_in: SignedIn, state: Data<State>) -> R
     let SignedIn { principal, caller } = signed_in;
     let now = state.clock.now();
     let mut transaction = state.pool.begin().await?;
-    let ended = sessions::end_others(&mut transaction, &principal, now).await?;
+    let ended = sessions::end_others(&mut transaction, &state.revocations, &principal, now).await?;
     let entry = Entry::own(Event::SessionsRevoked, &caller.origin, principal.account).detail(json!({ "sessions": ended }));
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;
@@ -103,10 +108,9 @@ pub async fn logout_all(signed_in: SignedIn, state: Data<State>, session: Sessio
     let SignedIn { principal, caller } = signed_in;
     let now = state.clock.now();
     let mut transaction = state.pool.begin().await?;
-    let ended = sessions::end_all(&mut transaction, principal.account, now).await?;
+    let ended = sessions::end_all(&mut transaction, &state.revocations, principal.account, now).await?;
     let entry = Entry::own(Event::SessionsRevoked, &caller.origin, principal.account).detail(json!({ "sessions": ended }));
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;
-    session.purge();
-    Ok(HttpResponse::NoContent().finish())
+    Ok(signed_out(&principal, &session))
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     access::permission::demand::AuditRead,
-    audit::{self, Event, Filter, Recorded},
+    audit::{self, Event, Filter, Personal, Recorded},
     edge::{
         guard::{May, SignedIn},
         page::{MAX_LIMIT, Page, PageQuery, Window},
@@ -51,6 +51,9 @@ pub struct EventAnswer {
     /// The client's device.
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<String>,
+    /// The other party's address, where there are two; as much of it as the settings let the device list keep.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_address: Option<String>,
     /// E-mail addresses that it is about, the newest last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     emails: Vec<String>,
@@ -58,9 +61,10 @@ pub struct EventAnswer {
 
 fn show(recorded: Recorded) -> EventAnswer {
     let Recorded { id, at, event, outcome, actor, subject, request, detail, personal } = recorded;
-    let (address, device, emails) =
-        personal.map(|personal| (personal.address.map(|address| address.to_string()), Some(personal.device), personal.emails)).unwrap_or_default();
-    EventAnswer { id, at, event, outcome, actor, subject, request_id: request, detail, address, device, emails }
+    let (device, Personal { address, other_address, emails, .. }) =
+        personal.map(|personal| (Some(personal.device.clone()), personal)).unwrap_or_default();
+    let address = address.map(|address| address.to_string());
+    EventAnswer { id, at, event, outcome, actor, subject, request_id: request, detail, address, device, other_address, emails }
 }
 
 /// List what happened to one's account

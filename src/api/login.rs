@@ -1,4 +1,4 @@
-//! Signing in with a password, and out. Quotas first, then the look-up, then always exactly one argon2 verification, then the
+//! Signing in with a password, for a cookie or for tokens, and out. Quotas first, then the look-up, then always exactly one argon2 verification, then the
 //! same answer for a wrong password and an unknown address.
 //!
 //! A known device has a quota of its own, so that an attack on an account does not lock its owner out. After a hundred wrong
@@ -8,11 +8,15 @@
 //! Attacks: `tests/suite/attacks/s14_sessions/`, `tests/suite/attacks/s15_broken_authentication/`, `tests/suite/attacks/s04_rate_limits/`.
 
 use crate::{
+    access::{Principal, Transport},
     accounts::{
         self, AccountId, Email,
         proof::{self, Claim, Purpose},
     },
-    api::mailed,
+    api::{
+        mailed,
+        tokens::{self, Grant, RefreshIn, Tokens},
+    },
     audit::{self, Entry, Event},
     credentials::{
         self,
@@ -23,13 +27,14 @@ use crate::{
         guard::{Anyone, Caller, SignedIn},
         known_device::{self, KnownDevice},
         rate_limit::{Count, Quota, forget, give_back, spend},
+        refresh_cookie,
         session_cookie::{CSRF, SESSION_ID},
         valid::{Field, Valid},
     },
     error::{ApiError, ErrorCode},
     letters::Letter,
     platform::crypto::{self, SecretToken},
-    sessions::{self, Device, Started},
+    sessions::{self, Device, Started, refresh},
     state::State,
 };
 use actix_session::Session;
@@ -57,9 +62,23 @@ pub struct Login {
     #[garde(skip)]
     #[schema(value_type = String, format = "password")]
     password: Password,
+    /// How the session is carried: by a cookie, or by tokens in headers.
+    #[garde(skip)]
+    #[serde(default = "by_cookie")]
+    #[schema(inline, default = "cookie")]
+    transport: Transport,
+    /// Where the client keeps the refresh token, with `transport` `token`.
+    #[garde(skip)]
+    #[serde(default)]
+    #[schema(inline, default = "cookie")]
+    refresh_in: RefreshIn,
 }
 
-/// A new session.
+fn by_cookie() -> Transport {
+    Transport::Cookie
+}
+
+/// A new session with a cookie.
 #[derive(Serialize, ToSchema)]
 pub struct SignedInAnswer {
     /// Who is signed in.
@@ -76,13 +95,24 @@ pub struct SignedInAnswer {
     expires_at: OffsetDateTime,
 }
 
+/// The answer by transport.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum LoginAnswer {
+    /// With `transport` `cookie`.
+    Cookie(SignedInAnswer),
+    /// With `transport` `token`.
+    Token(Tokens),
+}
+
 /// Sign in
 ///
-/// Sets the session cookie, and one by which this device is known next time. A session that the browser had before ends.
+/// Sets the session cookie or gives tokens, and sets a cookie by which this device is known next time. Sessions that the browser's
+/// cookies carried before end.
 #[utoipa::path(post, path = "/v1/auth/login", tag = "auth", request_body = Login,
-    responses((status = 200, description = "Signed in", body = SignedInAnswer)))]
+    responses((status = 200, description = "Signed in", body = LoginAnswer)))]
 pub async fn login(caller: Anyone, state: Data<State>, session: Session, body: Valid<Json<Login>>) -> Result<HttpResponse, ApiError> {
-    let Login { email, password } = body.0.into_inner();
+    let Login { email, password, transport, refresh_in } = body.0.into_inner();
     let email = email.take("email")?;
     let device = known_device::read(&state, caller.caller.device_cookie.as_deref(), &email);
     let failures = Count::of(&state, Quota::LoginFailures, &[email.as_str()]);
@@ -100,17 +130,23 @@ pub async fn login(caller: Anyone, state: Data<State>, session: Session, body: V
         Ok(proven) => proven,
         Err(refused) => return refuse(&state, &caller.caller, &email, refused).await,
     };
-    let started = start_session(&state, &email, &proven, &caller, failures).await?;
-    let csrf_token = bind_cookie(&session, started.id)?;
     let device = proven.device.map_or_else(|| crypto::uuid_v7(state.clock.now()), |device| device.id);
-    let answer = SignedInAnswer {
-        account_id: AccountId(proven.account),
-        session_id: started.id,
-        csrf_token,
-        idle_expires_at: started.idle_expires_at,
-        expires_at: started.absolute_expires_at,
+    let device = known_device::cookie(&state, caller.caller.device_cookie.as_deref(), device, &email);
+    let Begun { started, granted } = start_session(&state, &email, &proven, &caller, transport, failures).await?;
+    let mut response = HttpResponse::Ok();
+    response.cookie(device);
+    let Some((grant, access_token)) = granted else {
+        return Ok(response.json(LoginAnswer::Cookie(SignedInAnswer {
+            account_id: AccountId(proven.account),
+            session_id: started.id,
+            csrf_token: bind_cookie(&session, started.id)?,
+            idle_expires_at: started.idle_expires_at,
+            expires_at: started.absolute_expires_at,
+        })));
     };
-    Ok(HttpResponse::Ok().cookie(known_device::cookie(&state, caller.caller.device_cookie.as_deref(), device, &email)).json(answer))
+    session.purge();
+    let tokens = tokens::give(&mut response, &state, grant, access_token, refresh_in);
+    Ok(response.json(LoginAnswer::Token(tokens)))
 }
 
 /// What is counted before anything is looked at: first the caller's own, then the account's.
@@ -193,7 +229,20 @@ async fn mail_trust_link(state: &State, email: &Email, account: Uuid) -> Result<
     Ok(())
 }
 
-async fn start_session(state: &State, email: &Email, proven: &Proven, anyone: &Anyone, failures: Count) -> Result<Started, ApiError> {
+/// A session, and with tokens what they are made of.
+struct Begun {
+    started: Started,
+    granted: Option<(Grant, (String, i64))>,
+}
+
+async fn start_session(
+    state: &State,
+    email: &Email,
+    proven: &Proven,
+    anyone: &Anyone,
+    transport: Transport,
+    failures: Count,
+) -> Result<Begun, ApiError> {
     let now = state.clock.now();
     let may_notify = proven.device.is_some() || mailed::may_notify(state, email).await?;
     let mut transaction = state.pool.begin().await?;
@@ -202,22 +251,44 @@ async fn start_session(state: &State, email: &Email, proven: &Proven, anyone: &A
     // password or account changed while the password was verified
     let (true, Some(is_first)) = (is_confirmed, is_first) else { return Err(ApiError::new(ErrorCode::InvalidCredentials)) };
     forget(&mut transaction, failures).await?;
-    if let Some(before) = &anyone.principal {
-        sessions::end_own(&mut transaction, before.account, before.session, now).await?;
-    }
+    end_sessions_before(&mut transaction, state, anyone).await?;
     let device = device_of(state, &anyone.caller);
-    let started = sessions::start(&mut transaction, proven.account, &device, now, state.settings.sessions).await?;
+    let started = sessions::start(&mut transaction, proven.account, transport, &device, now, state.settings.sessions).await?;
     let is_new = proven.device.is_none();
     let entry = Entry::own(Event::SignedIn, &anyone.caller.origin, proven.account)
-        .detail(json!({ "session": started.id, "method": "password", "new_device": is_new }));
+        .detail(json!({ "session": started.id, "method": "password", "transport": transport.name(), "new_device": is_new }));
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     if is_new && !is_first && may_notify {
         tell_of_new_device(&mut transaction, state, email, &started, &device, proven.account).await?;
     }
+    let granted = match transport {
+        Transport::Cookie => None,
+        Transport::Token => {
+            let principal = Principal { account: proven.account, session: started.id, transport, assurance: 1, authenticated_at: now };
+            let Started { idle_expires_at, absolute_expires_at, .. } = started;
+            let refresh_token = refresh::first(&mut transaction, started.id, now).await?;
+            let grant = Grant { principal, amr: vec!["pwd".into()], refresh_token, idle_expires_at, absolute_expires_at };
+            let access_token = tokens::grant(&mut transaction, state, &grant).await?;
+            Some((grant, access_token))
+        }
+    };
     transaction.commit().await?;
     metrics::counter!("portcullis_logins_total", "outcome" => "ok").increment(1);
     mailed::sent(state);
-    Ok(started)
+    Ok(Begun { started, granted })
+}
+
+/// Those that this browser's cookies carry: their keys are about to be overwritten.
+async fn end_sessions_before(connection: &mut PgConnection, state: &State, anyone: &Anyone) -> Result<(), ApiError> {
+    let by_cookie = anyone.principal.filter(|before| before.transport == Transport::Cookie).map(|before| (before.account, before.session));
+    let by_token = match &anyone.caller.refresh_cookie {
+        Some(token) => sessions::store::session_of_refresh_token(connection, &SecretToken::sent(token.clone()).digest()).await?,
+        None => None,
+    };
+    for (account, session) in [by_cookie, by_token].into_iter().flatten() {
+        sessions::end_own(connection, &state.revocations, account, session, state.clock.now()).await?;
+    }
+    Ok(())
 }
 
 async fn tell_of_new_device(
@@ -272,16 +343,25 @@ pub async fn csrf(_: SignedIn, session: Session) -> Result<HttpResponse, ApiErro
 
 /// Sign out
 ///
-/// The session ends on the server; the cookie is removed and leads nowhere.
+/// The session ends on the server, with every token of it; its cookie is removed and leads nowhere.
 #[utoipa::path(post, path = "/v1/auth/logout", tag = "auth", responses((status = 204, description = "Signed out")))]
 pub async fn logout(signed_in: SignedIn, state: Data<State>, session: Session) -> Result<HttpResponse, ApiError> {
     let SignedIn { principal, caller } = signed_in;
     let now = state.clock.now();
     let mut transaction = state.pool.begin().await?;
-    sessions::end_own(&mut transaction, principal.account, principal.session, now).await?;
+    sessions::end_own(&mut transaction, &state.revocations, principal.account, principal.session, now).await?;
     let entry = Entry::own(Event::SignedOut, &caller.origin, principal.account).detail(json!({ "session": principal.session }));
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;
-    session.purge();
-    Ok(HttpResponse::NoContent().finish())
+    Ok(signed_out(&principal, &session))
+}
+
+/// The answer that takes away what carried the session.
+pub(super) fn signed_out(principal: &Principal, session: &Session) -> HttpResponse {
+    let mut answer = HttpResponse::NoContent();
+    match principal.transport {
+        Transport::Cookie => session.purge(),
+        Transport::Token => _ = answer.cookie(refresh_cookie::removal()),
+    }
+    answer.finish()
 }

@@ -19,14 +19,15 @@ mod refusals;
 mod register;
 mod roles;
 mod routes;
+mod tokens;
 mod users;
 
 use crate::{
     access::permission::demand::{AuditRead, InvitationsManage, RolesAssign, RolesManage, RolesRead, UsersManage, UsersRead},
-    edge::guard::{Anyone, May, SignedIn},
+    edge::guard::{Anyone, May, SignedIn, WithToken},
     error::ErrorCode::{
-        AlreadyExists, BuiltInRole, InvalidCredentials, InvalidProof, LastAdministrator, NotFound, RateLimited, RegistrationClosed, TooMany,
-        WrongPassword,
+        AlreadyExists, BuiltInRole, Forbidden, InvalidCredentials, InvalidProof, InvalidRefreshToken, LastAdministrator, NotFound, RateLimited,
+        RefreshTokenReplayed, RegistrationClosed, TooMany, WrongPassword,
     },
 };
 use actix_web::web::ServiceConfig;
@@ -48,6 +49,8 @@ fn table() -> Routes {
         .route(register::__path_begin_registration, register::begin_registration, &[RateLimited, RegistrationClosed])
         .route(register::__path_complete_registration, register::complete_registration, &[InvalidProof, RegistrationClosed])
         .route(login::__path_login, login::login, &[InvalidCredentials, RateLimited])
+        .route(tokens::__path_refresh_tokens, tokens::refresh_tokens, &[InvalidRefreshToken, RefreshTokenReplayed])
+        .route(tokens::__path_jwks, tokens::jwks, &[])
         .route(recovery::__path_forgot_password, recovery::forgot_password, &[RateLimited])
         .route(recovery::__path_reset_password, recovery::reset_password, &[InvalidProof])
         .route(recovery::__path_disown_session, recovery::disown_session, &[InvalidProof])
@@ -73,6 +76,7 @@ fn table() -> Routes {
         .route(personal_data::__path_read_export, personal_data::read_export, &[NotFound])
         .route(personal_data::__path_fetch_export, personal_data::fetch_export, &[])
         .route(personal_data::__path_close_account, personal_data::close_account, &[WrongPassword, LastAdministrator]);
+    routes.open_to::<WithToken>().route(tokens::__path_verify, tokens::verify, &[Forbidden]);
     routes.open_to::<May<UsersRead>>().route(users::__path_list, users::list, &[]).route(users::__path_read, users::read, &[]).route(
         users::__path_read_roles,
         users::read_roles,

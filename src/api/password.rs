@@ -1,14 +1,16 @@
-//! Changing one's password: with the old one, and whoever else was signed in is not any more.
+//! Changing one's password: with the old one, and whoever else was signed in is not any more. A session with tokens ends too: a copy
+//! of its refresh token would go on with it, where a cookie gets a new key.
 //! Practices 14.invalidate-on-password-change, 14.rotation, 13.rotate.
 //! Attacks: `tests/suite/attacks/s14_sessions/password_change.rs`.
 
 use crate::{
+    access::Transport,
     accounts::{
         self, AccountId, Email,
         proof::{self, Purpose},
     },
     api::{
-        login::{CsrfToken, bind_cookie},
+        login::{CsrfToken, bind_cookie, signed_out},
         mailed,
         reauthenticate::reauthenticate,
     },
@@ -47,10 +49,11 @@ pub struct ChangePassword {
 
 /// Change one's password
 ///
-/// Every other session and every one-time link ends, other devices are unknown again, and the owner is told. This session goes on
-/// under a new id and with a new CSRF token.
+/// Every other session and every one-time link ends, other devices are unknown again, and the owner is told. A session with a cookie
+/// goes on under a new id and with a new CSRF token; one with tokens ends, and its client signs in with the new password.
 #[utoipa::path(post, path = "/v1/me/password", tag = "me", request_body = ChangePassword,
-    responses((status = 200, description = "The session's new CSRF token", body = CsrfToken)))]
+    responses((status = 200, description = "The session's new CSRF token", body = CsrfToken),
+        (status = 204, description = "Changed and signed out: it was a session with tokens")))]
 pub async fn change_password(
     signed_in: SignedIn,
     state: Data<State>,
@@ -74,7 +77,10 @@ pub async fn change_password(
     if !is_active || !credentials::store::confirm_password(&mut transaction, owner.0, &verified, Some(&hash)).await? {
         return Err(ApiError::new(ErrorCode::WrongPassword));
     }
-    let ended = sessions::end_others(&mut transaction, &principal, now).await?;
+    let ended = match principal.transport {
+        Transport::Cookie => sessions::end_others(&mut transaction, &state.revocations, &principal, now).await?,
+        Transport::Token => sessions::end_all(&mut transaction, &state.revocations, owner.0, now).await?,
+    };
     proof::store::end_proofs(&mut transaction, owner, &Purpose::ENDED_BY_RECOVERY, now).await?;
     let entry = Entry::own(Event::PasswordChanged, &caller.origin, owner.0).detail(json!({ "sessions": ended }));
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
@@ -83,7 +89,11 @@ pub async fn change_password(
     }
     transaction.commit().await?;
     mailed::sent(&state);
-    let csrf_token = bind_cookie(&session, principal.session)?;
+    let mut answer = match principal.transport {
+        Transport::Cookie => HttpResponse::Ok().json(CsrfToken { csrf_token: bind_cookie(&session, principal.session)? }),
+        Transport::Token => signed_out(&principal, &session),
+    };
     let device = known_device::cookie(&state, caller.device_cookie.as_deref(), crypto::uuid_v7(now), &email);
-    Ok(HttpResponse::Ok().cookie(device).json(CsrfToken { csrf_token }))
+    answer.add_cookie(&device).map_err(|error| ApiError::internal(anyhow::anyhow!("{error}")))?;
+    Ok(answer)
 }

@@ -2,7 +2,10 @@
 //! days, and is then erased. Attacks: `tests/suite/attacks/s01_authorization/`.
 
 use crate::{
-    access::role::{self, Actor},
+    access::{
+        Transport,
+        role::{self, Actor},
+    },
     accounts::{
         self, AccountId, Email,
         export::{AT_MOST_EVERY, Export, store},
@@ -17,6 +20,7 @@ use crate::{
     credentials::{self, password::Password},
     edge::{
         guard::{Anyone, SignedIn},
+        refresh_cookie,
         valid::Valid,
     },
     error::{ApiError, ErrorCode},
@@ -152,7 +156,7 @@ pub async fn close_account(
         return Err(ApiError::new(ErrorCode::WrongPassword));
     }
     role::ensure_dispensable(&mut transaction, owner.0).await?;
-    sessions::end_all(&mut transaction, owner.0, now).await?;
+    sessions::end_all(&mut transaction, &state.revocations, owner.0, now).await?;
     // somebody who was robbed of the account must not run out of time meanwhile
     proof::store::extend(&mut transaction, owner, Purpose::EmailUndo, now + grace, now).await?;
     let claim = Claim { purpose: Purpose::KeepAccount, email: &email, account: Some(owner), session: None, lifetime: grace };
@@ -162,7 +166,11 @@ pub async fn close_account(
     transaction.commit().await?;
     mailed::sent(&state);
     session.purge();
-    Ok(HttpResponse::Ok().json(AccountClosing { erased_at: now + grace }))
+    let mut answer = HttpResponse::Ok();
+    if principal.transport == Transport::Token {
+        answer.cookie(refresh_cookie::removal());
+    }
+    Ok(answer.json(AccountClosing { erased_at: now + grace }))
 }
 
 /// Keep an account that is to be erased

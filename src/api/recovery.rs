@@ -194,7 +194,7 @@ pub(super) async fn put_out(connection: &mut PgConnection, state: &State, owner:
     }
     proof::store::end_proofs(connection, owner, &Purpose::ENDED_BY_RECOVERY, now).await?;
     proof::store::end_proofs(connection, owner, &[Purpose::KeepAccount], now).await?;
-    sessions::end_all(connection, owner.0, now).await?;
+    sessions::end_all(connection, &state.revocations, owner.0, now).await?;
     Ok(())
 }
 

@@ -154,6 +154,7 @@ pub async fn change(may: May<RolesManage>, state: Data<State>, name: Path<String
     let entry = Entry::new(Event::RoleChanged, &may.caller.origin, Some(may.principal.account), None).detail(detail);
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;
+    state.revocations.doubt_authority();
     Ok(HttpResponse::Ok().json(RoleAnswer::from(&role)))
 }
 
@@ -169,5 +170,6 @@ pub async fn delete(may: May<RolesManage>, state: Data<State>, name: Path<String
     let entry = Entry::new(Event::RoleDeleted, &may.caller.origin, Some(may.principal.account), None).detail(json!({ "role": *name }));
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;
+    state.revocations.doubt_authority();
     Ok(HttpResponse::NoContent().finish())
 }

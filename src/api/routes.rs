@@ -27,7 +27,7 @@ use utoipa::{
         ResponseBuilder, Schema, SecurityRequirement, Type,
         path::{HttpMethod, Operation, ParameterBuilder, ParameterIn, PathItem},
         schema::Object,
-        security::{ApiKey, ApiKeyValue, SecurityScheme},
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
 
@@ -130,7 +130,11 @@ impl Routes {
         )));
         let mut info = Info::new("Portcullis", env!("CARGO_PKG_VERSION"));
         info.description = Some("A user and account API. Every refusal has the same shape; its `code` is what a client should decide by.".into());
-        let components = ComponentsBuilder::new().schemas_from_iter(self.schemas).security_scheme("session", session);
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
+        let bearer =
+            SecurityScheme::Http(bearer.description(Some("An access token. With it, cookies are not read and no CSRF token is needed.")).build());
+        let components =
+            ComponentsBuilder::new().schemas_from_iter(self.schemas).security_scheme("session", session).security_scheme("bearer", bearer);
         OpenApiBuilder::new().info(info).paths(paths.build()).components(Some(components.build())).build()
     }
 }
@@ -172,19 +176,16 @@ fn document_guard<G: Guard>(operation: &mut Operation, method: &Method, own: &[E
     if !method.is_safe() {
         may(&[CsrfRejected]);
     }
-    if let Some(scheme) = G::SCHEME {
-        may(&[Unauthenticated]);
-        operation.security = Some(vec![SecurityRequirement::new(scheme, Vec::<String>::new())]);
-    } else {
+    if G::SCHEMES.is_empty() {
         operation.security = Some(vec![SecurityRequirement::default()]);
+    } else {
+        may(&[Unauthenticated, InvalidToken]);
+        operation.security = Some(G::SCHEMES.iter().map(|scheme| SecurityRequirement::new(*scheme, Vec::<String>::new())).collect());
     }
     if !method.is_safe() {
-        let (required, about) = match G::SCHEME {
-            Some(_) => (Required::True, "The session's CSRF token"),
-            None => (Required::False, "The session's CSRF token, where the session cookie is sent"),
-        };
-        let token = ParameterBuilder::new().name(CSRF_TOKEN.as_str()).parameter_in(ParameterIn::Header).required(required);
-        let token = token.description(Some(about)).schema(Some(Object::with_type(Type::String)));
+        let token = ParameterBuilder::new().name(CSRF_TOKEN.as_str()).parameter_in(ParameterIn::Header).required(Required::False);
+        let token =
+            token.description(Some("The session's CSRF token, where the session cookie is sent")).schema(Some(Object::with_type(Type::String)));
         operation.parameters.get_or_insert_default().push(RefOr::T(token.build()));
     }
     if let Some(permission) = G::PERMISSION {

@@ -153,7 +153,7 @@ pub async fn set_disabled(
     let mut transaction = state.pool.begin().await?;
     role::begin_change(&mut transaction, may.actor(), Some(id.0), now).await?;
     if store::set_disabled(&mut transaction, id, disabled, now).await? {
-        let ended = if disabled { sessions::end_all(&mut transaction, id.0, now).await? } else { 0 };
+        let ended = if disabled { sessions::end_all(&mut transaction, &state.revocations, id.0, now).await? } else { 0 };
         role::ensure_dispensable(&mut transaction, id.0).await?;
         let event = if disabled { Event::AccountDisabled } else { Event::AccountEnabled };
         let entry = Entry::new(event, &may.caller.origin, Some(may.principal.account), Some(id.0)).detail(json!({ "sessions": ended }));
@@ -209,7 +209,7 @@ pub async fn end_sessions(may: May<UsersManage>, state: Data<State>, id: Path<Uu
     if store::find(&mut transaction, id, now).await?.is_none() {
         return Err(ApiError::new(ErrorCode::NotFound));
     }
-    let ended = sessions::end_all(&mut transaction, id.0, now).await?;
+    let ended = sessions::end_all(&mut transaction, &state.revocations, id.0, now).await?;
     let entry = Entry::new(Event::SessionsRevoked, &may.caller.origin, Some(may.principal.account), Some(id.0)).detail(json!({ "sessions": ended }));
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;
@@ -285,6 +285,7 @@ pub async fn set_roles(may: May<RolesAssign>, state: Data<State>, id: Path<Uuid>
         .detail(json!({ "before": UserRoles::of(before).roles, "after": UserRoles::of(wanted.clone()).roles }));
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;
+    state.revocations.doubt_authority();
     Ok(HttpResponse::Ok().json(UserRoles::of(wanted)))
 }
 

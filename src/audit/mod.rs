@@ -46,6 +46,16 @@ events! {
     SignInRefused = "session.refused";
     /// A signed-in person gave a wrong password where it was asked for again.
     ReauthenticationRefused = "password.refused";
+    /// A used refresh token gave its successor once more, as for a second tab; both addresses are with it.
+    RefreshRepeated = "refresh_token.repeated";
+    /// A used refresh token came back too late: the session was ended; both addresses are with it.
+    RefreshReplayed = "refresh_token.replayed";
+    /// Keys of tokens were rotated.
+    KeysRotated = "keys.rotated";
+    /// The overlap of retired keys was ended.
+    KeysRetired = "keys.retired";
+    /// Keys were revoked.
+    KeysRevoked = "keys.revoked";
     /// The owner signed out.
     SignedOut = "session.ended";
     /// One session was ended from the device list, or all others, or all; `detail.sessions` counts them.
@@ -127,6 +137,7 @@ pub struct Entry<'e> {
     subject: Option<Uuid>,
     detail: Value,
     emails: Vec<String>,
+    other_address: Option<String>,
 }
 
 /// The personal part of an event.
@@ -137,6 +148,9 @@ pub struct Personal {
     pub address: Option<IpAddr>,
     /// The client's device.
     pub device: String,
+    /// Another address that it is about, as much of it as was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_address: Option<String>,
     /// E-mail addresses that it is about, the newest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub emails: Vec<String>,
@@ -152,7 +166,7 @@ impl<'e> Entry<'e> {
     /// Something that `actor` did to `subject`.
     #[must_use]
     pub fn new(event: Event, origin: &'e Origin, actor: Option<Uuid>, subject: Option<Uuid>) -> Self {
-        Self { event, origin, is_refused: false, actor, subject, detail: json!({}), emails: Vec::new() }
+        Self { event, origin, is_refused: false, actor, subject, detail: json!({}), emails: Vec::new(), other_address: None }
     }
 
     /// It was refused.
@@ -165,6 +179,12 @@ impl<'e> Entry<'e> {
     #[must_use]
     pub fn detail(self, detail: Value) -> Self {
         Self { detail, ..self }
+    }
+
+    /// Where the other party was, as much of it as was kept.
+    #[must_use]
+    pub fn other_address(self, address: Option<String>) -> Self {
+        Self { other_address: address, ..self }
     }
 
     /// An address that it is about.
@@ -181,7 +201,12 @@ impl<'e> Entry<'e> {
 /// [`StoreError`].
 pub async fn record(connection: &mut PgConnection, keyring: &Keyring, now: OffsetDateTime, entry: Entry<'_>) -> Result<(), StoreError> {
     let id = crypto::uuid_v7(now);
-    let personal = Personal { address: entry.origin.address, device: entry.origin.device.clone(), emails: entry.emails.clone() };
+    let personal = Personal {
+        address: entry.origin.address,
+        device: entry.origin.device.clone(),
+        other_address: entry.other_address.clone(),
+        emails: entry.emails.clone(),
+    };
     let plain = serde_json::to_vec(&personal)?;
     // where nothing personal is told there is no need of anybody's key, which may be gone
     let is_personal = entry.origin.address.is_some() || !entry.emails.is_empty();

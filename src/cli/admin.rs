@@ -39,7 +39,7 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
     let email = Email::parse(&email).map_err(|reason| anyhow!("--email {reason}"))?;
     let name = Name::parse(&name).map_err(|reason| anyhow!("--name {reason}"))?;
     let clock = Clock::system();
-    let Opened { pool, keyring, local: _local } = open(settings, &clock).await?;
+    let Opened { pool, keyring, local: _local, .. } = open(settings, &clock).await?;
     let is_known = accounts::store::is_known(&mut *pool.acquire().await?, &email).await?;
     let new_password = if is_known { None } else { Some(choose_password()?) };
     let hash = match &new_password {

@@ -2,6 +2,7 @@
 //! a schema that is behind.
 
 mod admin;
+mod keys;
 
 use crate::{
     api,
@@ -15,14 +16,14 @@ use crate::{
         telemetry,
     },
     server::{Parts, Service, tls, tls::Identity},
-    sessions::seen::Seen,
+    sessions::{revocation::Revocations, seen::Seen},
     settings::{self, Database, Environment, Settings},
     state::State,
 };
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use metrics_exporter_prometheus::PrometheusHandle;
-use sqlx::PgPool;
+use sqlx::{PgPool, postgres::PgConnectOptions};
 use std::{
     fs,
     io::{IsTerminal, Write},
@@ -49,6 +50,9 @@ enum Command {
     Migrate,
     /// Print the API document (OpenAPI 3.1).
     Openapi,
+    /// Keys of tokens.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Administrators.
     #[command(subcommand)]
     Admin(admin::Command),
@@ -64,6 +68,7 @@ impl Cli {
             Command::Serve => serve(Settings::from_process()?).await,
             Command::Migrate => migrate(&Settings::for_migration()?).await,
             Command::Admin(command) => admin::run(command, &Settings::from_process()?).await,
+            Command::Keys(command) => keys::run(command, &Settings::from_process()?).await,
             Command::Openapi => {
                 // a reader that has seen enough (`| head`) is no fault of ours
                 match writeln!(std::io::stdout(), "{}", api::document().to_pretty_json()?) {
@@ -87,6 +92,8 @@ async fn database(settings: &Settings) -> anyhow::Result<(Database, Option<Local
 /// What every command that works on the service's data needs.
 struct Opened {
     pool: PgPool,
+    /// How connections are made that are none of the pool's.
+    connect: PgConnectOptions,
     keyring: Keyring,
     /// The private cluster, if there is one: it lives as long as this.
     local: Option<LocalPostgres>,
@@ -98,10 +105,11 @@ async fn open(settings: &Settings, clock: &Clock) -> anyhow::Result<Opened> {
         db::migrate(&database.owner).await.context("cannot bring the database up to date")?;
     }
     db::reach(&database.service).await.context("cannot reach the database (DATABASE_URL)")?;
+    let connect = db::as_runtime(database.service.clone());
     let pool = db::pool(database.service, settings.database_connections);
     db::check_schema(&pool).await?;
-    let keyring = Keyring::open(&pool, &key_encryption_key(settings)?, clock.now()).await?;
-    Ok(Opened { pool, keyring, local })
+    let keyring = Keyring::open(&pool, &key_encryption_key(settings)?, settings.token_algorithm, clock.now()).await?;
+    Ok(Opened { pool, connect, keyring, local })
 }
 
 /// Password hashing as the settings say.
@@ -140,7 +148,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
 
 async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result<(Service, Option<LocalPostgres>)> {
     let clock = Clock::system();
-    let Opened { pool, keyring, local } = open(&settings, &clock).await?;
+    let Opened { pool, connect, keyring, local } = open(&settings, &clock).await?;
     let passwords = passwords(&settings, &keyring)?;
     let identity = match &settings.tls {
         Some(paths) => Identity::from_files(paths)?,
@@ -155,6 +163,7 @@ async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result
     let state = State {
         settings: settings.clone(),
         pool,
+        revocations: Revocations::new(clock.clone()),
         clock,
         keyring,
         passwords,
@@ -162,7 +171,7 @@ async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result
         letter_waits: Arc::default(),
         export_waits: Arc::default(),
     };
-    let service = Service::start(Parts { state, mailer, identity, recorder })?;
+    let service = Service::start(Parts { state, mailer, identity, recorder, feed: connect })?;
     announce(&service, &settings, local.as_ref());
 
     Ok((service, local))

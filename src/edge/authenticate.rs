@@ -1,17 +1,22 @@
-//! Turns a live session into the request's [`Principal`]; nothing else does. `Authorization` or the cookie, never both: with
-//! the header present the cookie is not even read, so that no request can mix two identities (practice 13.bearer-exempt).
+//! Turns a live session or an access token into the request's [`Principal`]; nothing else does. `Authorization` or the cookie, never
+//! both: with the header present the cookie is not even read, so that no request can mix two identities (practice 13.bearer-exempt).
+//!
+//! A token costs no query while this node has heard from the feed lately; otherwise the database is asked, and where it does not
+//! answer, nobody gets in. A token that is refused is no obstacle to a call that needs none.
 //!
 //! Of the cookies, only ours go on, by their exact names. The cookie parser behind decodes percent signs in names, and a browser
 //! that guards `__Host-…` lets a sibling site set `__Host%2D…`: the victim would work in the attacker's session.
-//! Attacks: `tests/suite/attacks/s14_sessions/cookie_tossing.rs`.
+//! Attacks: `tests/suite/attacks/s14_sessions/cookie_tossing.rs`, `tests/suite/attacks/s02_credentials/forged_tokens.rs`.
 
 use crate::{
     access::Principal,
     edge::{
-        known_device,
+        known_device, refresh_cookie,
         session_cookie::{self, PRINCIPAL},
     },
     error::{ApiError, ErrorCode},
+    sessions::{revocation::Standing, store, token},
+    state::State,
 };
 use actix_session::SessionExt;
 use actix_web::{
@@ -20,6 +25,7 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::header::{self, HeaderValue},
     middleware::Next,
+    web::Data,
 };
 
 pub(super) async fn one_identity<B: MessageBody + 'static>(mut request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
@@ -40,7 +46,9 @@ fn own_cookies(headers: impl Iterator<Item = Vec<u8>>) -> Result<Option<HeaderVa
     for header in headers {
         let text = String::from_utf8(header).unwrap_or_default();
         for (name, value) in text.split(';').filter_map(|pair| pair.trim().split_once('=')) {
-            let Some(known) = [session_cookie::COOKIE, known_device::COOKIE].into_iter().find(|known| *known == name) else { continue };
+            let Some(known) = [session_cookie::COOKIE, known_device::COOKIE, refresh_cookie::COOKIE].into_iter().find(|known| *known == name) else {
+                continue;
+            };
             if own.iter().any(|(name, _)| *name == known) {
                 return Err(ApiError::new(ErrorCode::Malformed));
             }
@@ -51,10 +59,67 @@ fn own_cookies(headers: impl Iterator<Item = Vec<u8>>) -> Result<Option<HeaderVa
     Ok(if own.is_empty() { None } else { HeaderValue::try_from(own.join("; ")).ok() })
 }
 
-pub(super) async fn authenticate<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
-    let principal = request.get_session().get::<Principal>(PRINCIPAL).ok().flatten();
-    if let Some(principal) = principal {
-        request.extensions_mut().insert(principal);
+/// What an access token allows, beside the principal.
+#[derive(Clone)]
+pub(super) struct TokenScope {
+    /// Names of permissions, separated by spaces.
+    pub scope: String,
+    /// Whether they are still what the account may do.
+    pub is_current: bool,
+}
+
+/// Why the request's token is worth nothing, for whoever needs one.
+#[derive(Clone, Copy)]
+pub(super) struct RefusedToken(pub ErrorCode);
+
+pub(super) async fn authenticate<B: MessageBody + 'static>(
+    state: Data<State>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let given = request.headers().get_all(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default().to_owned()).collect::<Vec<_>>();
+    if given.is_empty() {
+        let principal = request.get_session().get::<Principal>(PRINCIPAL).ok().flatten();
+        if let Some(principal) = principal {
+            request.extensions_mut().insert(principal);
+        }
+    } else {
+        match verify(&state, &given).await {
+            Ok((principal, scope)) => {
+                request.extensions_mut().insert(principal);
+                request.extensions_mut().insert(scope);
+            }
+            Err(refused) => {
+                if refused.code() == ErrorCode::Unavailable {
+                    tracing::warn!(error = %refused, "an access token could not be checked");
+                }
+                request.extensions_mut().insert(RefusedToken(refused.code()));
+            }
+        }
     }
     next.call(request).await
+}
+
+/// RFC 6750 §2.1, one header.
+async fn verify(state: &State, headers: &[String]) -> Result<(Principal, TokenScope), ApiError> {
+    let refused = || ApiError::new(ErrorCode::InvalidToken);
+    let [header] = headers else { return Err(refused()) };
+    let (scheme, token) = header.split_once(' ').ok_or_else(refused)?;
+    let key = token::signed_by(token).filter(|_| scheme.eq_ignore_ascii_case("bearer")).ok_or_else(refused)?;
+    let now = state.clock.now();
+    // a key that another node made a moment ago, or that was revoked while this one heard nothing
+    if !state.revocations.is_trusted() || state.keyring.verifying_key(&key, now).is_none() {
+        state.keyring.reload_unless_recent(&state.pool).await?;
+    }
+    let verified = token::verify(&state.keyring, &state.settings.parties, token, now).ok_or_else(refused)?;
+    let principal = verified.principal;
+    let is_current = match state.revocations.standing(principal.session, principal.account, verified.authz_version) {
+        Standing::Good => true,
+        Standing::Ended => return Err(refused()),
+        Standing::Ask => {
+            let version = store::authority_of_live(&state.pool, principal.session, now).await?.ok_or_else(refused)?;
+            version == verified.authz_version
+        }
+    };
+    Ok((principal, TokenScope { scope: verified.scope, is_current }))
 }

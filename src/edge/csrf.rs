@@ -3,7 +3,9 @@
 //!
 //! Without a session there is no token to ask for, so login CSRF is stopped by the two headers alone; a caller that sends
 //! neither is no browser and carries no one's cookies.
-//! Practices 13.token, 13.samesite, 13.middleware. Attacks: `tests/suite/attacks/s13_csrf/`.
+//! A call with an `Authorization` header has no cookies left (`authenticate.rs`), and no foreign page can make one without a preflight:
+//! it needs neither.
+//! Practices 13.token, 13.samesite, 13.middleware, 13.bearer-exempt. Attacks: `tests/suite/attacks/s13_csrf/`.
 
 use crate::{
     access::Principal,
@@ -31,7 +33,8 @@ pub(super) async fn csrf<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if request.method().is_safe() || comes_from_an_allowed_page(request.headers(), &state.settings) && carries_its_token(&request) {
+    let has_no_cookies = request.headers().contains_key(header::AUTHORIZATION);
+    if request.method().is_safe() || has_no_cookies || comes_from_an_allowed_page(request.headers(), &state.settings) && carries_its_token(&request) {
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
     Ok(request.into_response(ApiError::new(ErrorCode::CsrfRejected).error_response()))

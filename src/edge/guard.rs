@@ -9,7 +9,12 @@ use crate::{
         role::{self, Actor},
     },
     audit::Origin,
-    edge::{client_ip::ClientIp, known_device, request_log::RequestId},
+    edge::{
+        authenticate::{RefusedToken, TokenScope},
+        client_ip::ClientIp,
+        known_device, refresh_cookie,
+        request_log::RequestId,
+    },
     error::{ApiError, ErrorCode},
     sessions::device,
     state::State,
@@ -30,8 +35,8 @@ use std::{
 
 /// What a guard demands, for the API document.
 pub trait Guard: FromRequest<Error = ApiError> + 'static {
-    /// The security scheme in the document; `None`: open to everybody.
-    const SCHEME: Option<&'static str>;
+    /// The security schemes in the document, any of which will do; none: open to everybody.
+    const SCHEMES: &'static [&'static str];
     /// The permission that the caller must hold.
     const PERMISSION: Option<Permission> = None;
 
@@ -61,6 +66,8 @@ pub struct Caller {
     pub origin: Origin,
     /// The known-device cookie as it was sent.
     pub device_cookie: Option<String>,
+    /// The refresh token's cookie as it was sent.
+    pub refresh_cookie: Option<String>,
 }
 
 /// Open to everybody.
@@ -79,6 +86,14 @@ pub struct SignedIn {
     pub caller: Caller,
 }
 
+/// A person with an access token.
+pub struct WithToken {
+    /// Who.
+    pub principal: Principal,
+    /// What they may do by the token's word; `None`: that has changed since it was made.
+    pub scope: Option<String>,
+}
+
 /// A signed-in person who holds the permission `P` at this moment: it is read anew for each call, so that a role taken away is
 /// gone with the next request.
 pub struct May<P> {
@@ -90,14 +105,22 @@ pub struct May<P> {
 }
 
 impl Guard for Anyone {
-    const SCHEME: Option<&'static str> = None;
+    const SCHEMES: &'static [&'static str] = &[];
 }
 
 impl Guard for SignedIn {
-    const SCHEME: Option<&'static str> = Some("session");
+    const SCHEMES: &'static [&'static str] = &["session", "bearer"];
 
     async fn admit(request: &HttpRequest) -> Result<(), ApiError> {
         principal_of(request).map(drop)
+    }
+}
+
+impl Guard for WithToken {
+    const SCHEMES: &'static [&'static str] = &["bearer"];
+
+    async fn admit(request: &HttpRequest) -> Result<(), ApiError> {
+        Self::of(request).map(drop)
     }
 }
 
@@ -105,7 +128,7 @@ impl Guard for SignedIn {
 struct Admitted<P>(PhantomData<P>);
 
 impl<P: Demand> Guard for May<P> {
-    const SCHEME: Option<&'static str> = Some("session");
+    const SCHEMES: &'static [&'static str] = &["session", "bearer"];
     const PERMISSION: Option<Permission> = Some(P::PERMISSION);
 
     async fn admit(request: &HttpRequest) -> Result<(), ApiError> {
@@ -134,19 +157,30 @@ impl SignedIn {
     }
 }
 
+impl WithToken {
+    fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+        let principal = principal_of(request)?;
+        let scope = request.extensions().get::<TokenScope>().cloned().ok_or_else(|| ApiError::new(ErrorCode::InvalidToken))?;
+        Ok(Self { principal, scope: scope.is_current.then_some(scope.scope) })
+    }
+}
+
 fn principal_of(request: &HttpRequest) -> Result<Principal, ApiError> {
-    request.extensions().get::<Principal>().copied().ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))
+    let extensions = request.extensions();
+    let refused = extensions.get::<RefusedToken>().map_or(ErrorCode::Unauthenticated, |RefusedToken(code)| *code);
+    extensions.get::<Principal>().copied().ok_or_else(|| ApiError::new(refused))
 }
 
 impl Caller {
     fn of(request: &HttpRequest) -> Self {
         // reading a cookie needs the extensions to itself
-        let device_cookie = request.cookie(known_device::COOKIE).map(|cookie| cookie.value().to_owned());
+        let cookie = |name| request.cookie(name).map(|cookie| cookie.value().to_owned());
+        let (device_cookie, refresh_cookie) = (cookie(known_device::COOKIE), cookie(refresh_cookie::COOKIE));
         let extensions = request.extensions();
         let client = extensions.get().copied().unwrap_or(ClientIp(IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
         let user_agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let origin = Origin { request: extensions.get().map(|RequestId(id)| *id), address: Some(client.0), device: device::coarse_name(user_agent) };
-        Self { client, origin, device_cookie }
+        Self { client, origin, device_cookie, refresh_cookie }
     }
 }
 
@@ -160,6 +194,15 @@ impl FromRequest for Anyone {
 }
 
 impl FromRequest for SignedIn {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::of(request))
+    }
+}
+
+impl FromRequest for WithToken {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 

@@ -48,7 +48,7 @@ fn read_entry(state: &State, entry: &str, email: &Email) -> Option<KnownDevice> 
     let key = state.keyring.version(Purpose::KnownDevice, version)?;
     let since = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).ok()?;
     let is_fresh = state.clock.now() < since.checked_add(state.settings.known_device)?;
-    (crypto::equal(&expected_tag(key, id, micros, email), &tag) && is_fresh).then_some(KnownDevice { id, since })
+    (crypto::equal(&expected_tag(key.expose(), id, micros, email), &tag) && is_fresh).then_some(KnownDevice { id, since })
 }
 
 /// A fresh cookie for a device that has just proven itself. What the old one says of other accounts stays, the newest first.
@@ -56,7 +56,7 @@ fn read_entry(state: &State, entry: &str, email: &Email) -> Option<KnownDevice> 
 pub fn cookie(state: &State, before: Option<&str>, id: Uuid, email: &Email) -> Cookie<'static> {
     let (version, key) = state.keyring.active(Purpose::KnownDevice);
     let micros = i64::try_from(state.clock.now().unix_timestamp_nanos() / 1000).unwrap_or_default();
-    let tag = URL_SAFE_NO_PAD.encode(expected_tag(key, id, micros, email));
+    let tag = URL_SAFE_NO_PAD.encode(expected_tag(key.expose(), id, micros, email));
     let entry = format!("{}.{micros}.{version}.{tag}", id.simple());
     let is_entry = |text: &&str| text.len() <= MAX_ENTRY_LEN && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
     let others = before.unwrap_or_default().split('~').filter(|text| !text.is_empty()).filter(is_entry);

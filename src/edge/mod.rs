@@ -10,6 +10,7 @@ pub mod guard;
 pub mod known_device;
 pub mod page;
 pub mod rate_limit;
+pub mod refresh_cookie;
 mod request_log;
 mod security_headers;
 pub mod session_cookie;
@@ -33,9 +34,9 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
 ) -> App<impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()> + use<F>> {
     App::new()
         .configure(handlers)
-        // 10. unsafe calls come from our pages and carry the session's token
+        // 10. unsafe calls with cookies come from our pages and carry the session's token
         .wrap(from_fn(csrf::csrf))
-        // 9. a live session becomes the principal
+        // 9. a live session or an access token becomes the principal
         .wrap(from_fn(authenticate::authenticate))
         // 8. the cookie's key becomes session state
         .wrap(session_cookie::session_cookie(&state))

@@ -85,7 +85,7 @@ impl<'w> Window<'w> {
 
     fn cursor(&self, last: Uuid) -> String {
         let (_, key) = self.state.keyring.active(Purpose::Lookup);
-        URL_SAFE_NO_PAD.encode([last.as_bytes().as_slice(), &self.tag(key, last)].concat())
+        URL_SAFE_NO_PAD.encode([last.as_bytes().as_slice(), &self.tag(key.expose(), last)].concat())
     }
 
     fn open(&self, cursor: &str) -> Option<Uuid> {
@@ -93,7 +93,7 @@ impl<'w> Window<'w> {
         let (last, tag) = bytes.split_at_checked(16)?;
         let last = Uuid::from_slice(last).ok()?;
         let (_, key) = self.state.keyring.active(Purpose::Lookup);
-        crypto::equal(&self.tag(key, last), tag).then_some(last)
+        crypto::equal(&self.tag(key.expose(), last), tag).then_some(last)
     }
 
     fn tag(&self, key: &[u8; 32], last: Uuid) -> [u8; TAG_LEN] {

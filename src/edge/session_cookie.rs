@@ -51,7 +51,7 @@ pub(super) fn session_cookie(state: &State) -> SessionMiddleware<PostgresStore> 
 /// The cookie library wants 64 bytes (one half signs, one encrypts): expanded from the keyring's 32.
 fn cookie_key(state: &State) -> Key {
     let (_, key) = state.keyring.active(Purpose::SessionCookie);
-    let halves = [crypto::mac(key, &[b"session cookie", b"1"]), crypto::mac(key, &[b"session cookie", b"2"])];
+    let halves = [1, 2].map(|half| crypto::mac(key.expose(), &[b"session cookie", half.to_string().as_bytes()]));
     Key::from(Zeroizing::new(halves.concat()).as_slice())
 }
 

@@ -79,6 +79,7 @@ async fn contents(connection: &mut PgConnection, state: &State, account: &accoun
             "id": session.id,
             "device": session.device,
             "address": session.address,
+            "transport": session.transport,
             "signed_in_at": show(session.authenticated_at),
             "last_seen_at": show(session.last_seen_at),
         })).collect::<Vec<_>>(),

@@ -4,6 +4,7 @@
 
 mod erasure;
 mod export;
+mod keys;
 mod purge;
 
 use crate::{
@@ -13,9 +14,11 @@ use crate::{
         mail::Mailer,
         outbox,
     },
+    sessions::feed::Feed,
     state::State,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
+use sqlx::postgres::PgConnectOptions;
 use std::{
     future::Future,
     sync::Arc,
@@ -48,11 +51,13 @@ pub struct Jobs {
 impl Jobs {
     /// Starts them on this thread's runtime.
     #[must_use]
-    pub fn start(state: &State, mailer: Mailer, address_quota: AddressQuota, recorder: PrometheusHandle) -> Self {
+    pub fn start(state: &State, mailer: Mailer, feed: PgConnectOptions, address_quota: AddressQuota, recorder: PrometheusHandle) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mailer = Arc::new(mailer);
         let schedule = |name, period, wake: Option<&Arc<Notify>>| Schedule { name, period, wake: wake.cloned(), stopped: stopped.clone() };
+        let feed = Feed { options: feed, pool: state.pool.clone(), revocations: state.revocations.clone(), keyring: state.keyring.clone() };
         let tasks = vec![
+            tokio::spawn(feed.run(stopped.clone())),
             schedule("letters", LETTER_ROUND, Some(&state.letter_waits)).run(state, move |state| {
                 let mailer = Arc::clone(&mailer);
                 async move {
@@ -68,6 +73,7 @@ impl Jobs {
                 .run(state, |state| async move { alone(&state, "exports", export::make_all(&state)).await }),
             schedule("erasures", PURGE_ROUND, None).run(state, |state| async move { alone(&state, "erasures", erasure::erase_due(&state)).await }),
             schedule("purges", PURGE_ROUND, None).run(state, |state| async move { alone(&state, "purges", purge::purge(&state)).await }),
+            schedule("keys", PURGE_ROUND, None).run(state, |state| async move { alone(&state, "keys", keys::keep_fresh(&state)).await }),
             schedule("buckets", PURGE_ROUND, None).run(state, move |_| {
                 address_quota.forget_full_buckets();
                 std::future::ready(Ok(()))
@@ -103,6 +109,7 @@ pub async fn run_all(state: &State) -> Result<(), StoreError> {
     state.seen.write(&state.pool, state.settings.sessions.idle).await?;
     export::make_all(state).await?;
     erasure::erase_due(state).await?;
+    keys::keep_fresh(state).await?;
     purge::purge(state).await
 }
 
@@ -112,6 +119,9 @@ async fn alone(state: &State, name: &str, work: impl Future<Output = Result<(), 
 
 #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
 async fn gauges(state: &State) -> Result<(), StoreError> {
+    // first what needs no database
+    metrics::gauge!("portcullis_revocations_remembered").set(state.revocations.forget_old() as f64);
+    metrics::gauge!("portcullis_feed_trusted").set(f64::from(u8::from(state.revocations.is_trusted())));
     let (waiting, dead) = outbox::backlog(&state.pool).await?;
     metrics::gauge!("portcullis_letters_waiting").set(waiting as f64);
     metrics::gauge!("portcullis_letters_dead").set(dead as f64);

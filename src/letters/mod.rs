@@ -32,6 +32,8 @@ pub enum Letter<'l> {
     NoAccount,
     /// A notice to the owner.
     PasswordChanged,
+    /// A notice that a session ended because its refresh token was used twice.
+    RefreshReplayed,
     /// Link and code that prove a new address.
     EmailChange(&'l Issued),
     /// To an address that has an account and that another one asked for.
@@ -61,6 +63,7 @@ impl Letter<'_> {
             Self::Disabled => include_str!("templates/disabled.txt"),
             Self::NoAccount => include_str!("templates/no_account.txt"),
             Self::PasswordChanged => include_str!("templates/password_changed.txt"),
+            Self::RefreshReplayed => include_str!("templates/refresh_replayed.txt"),
             Self::EmailChange(_) => include_str!("templates/email_change.txt"),
             Self::EmailTaken => include_str!("templates/email_taken.txt"),
             Self::EmailChanged(_) => include_str!("templates/email_changed.txt"),
@@ -88,6 +91,7 @@ impl<'l> Letter<'l> {
             | Self::Disabled
             | Self::NoAccount
             | Self::PasswordChanged
+            | Self::RefreshReplayed
             | Self::EmailTaken
             | Self::Erased
             | Self::ExportReady(..) => None,
@@ -162,6 +166,7 @@ mod tests {
             Letter::Disabled,
             Letter::NoAccount,
             Letter::PasswordChanged,
+            Letter::RefreshReplayed,
             Letter::EmailChange(i),
             Letter::EmailTaken,
             Letter::EmailChanged(i),

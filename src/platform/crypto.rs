@@ -44,6 +44,18 @@ impl SecretToken {
         Self(URL_SAFE_NO_PAD.encode(random::<32>()).into())
     }
 
+    /// The token that key and parts lead to, always the same.
+    #[must_use]
+    pub fn derive(key: &[u8; 32], parts: &[&[u8]]) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(mac(key, parts)).into())
+    }
+
+    /// One that somebody sent.
+    #[must_use]
+    pub fn sent(text: String) -> Self {
+        Self(text.into())
+    }
+
     /// The token's text, to be put into a letter or a cookie and nowhere else.
     #[must_use]
     pub fn expose(&self) -> &str {

@@ -54,14 +54,20 @@ pub enum StoreError {
     Encode(#[from] serde_json::Error),
 }
 
-/// A pool whose connections act as [`RUNTIME_ROLE`], whoever logged in. Connects on first use.
+/// Connections that act as [`RUNTIME_ROLE`], whoever logged in.
 #[must_use]
-pub fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
-    let options = options.application_name("portcullis").options([
+pub fn as_runtime(options: PgConnectOptions) -> PgConnectOptions {
+    options.application_name("portcullis").options([
         ("role", RUNTIME_ROLE),
         ("statement_timeout", STATEMENT_TIMEOUT),
         ("idle_in_transaction_session_timeout", IDLE_TRANSACTION_TIMEOUT),
-    ]);
+    ])
+}
+
+/// A pool of such connections. Connects on first use.
+#[must_use]
+pub fn pool(options: PgConnectOptions, connections: u32) -> PgPool {
+    let options = as_runtime(options);
     PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options)
 }
 

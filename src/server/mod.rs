@@ -20,7 +20,7 @@ use actix_web::{
 };
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
-use sqlx::PgPool;
+use sqlx::{PgPool, postgres::PgConnectOptions};
 use std::{net::SocketAddr, thread, time::Duration};
 use tls::Identity;
 
@@ -39,6 +39,8 @@ pub struct Parts {
     pub identity: Identity,
     /// Reads the metrics that the process records.
     pub recorder: PrometheusHandle,
+    /// Where the revocation feed is heard: the database, without a pooler in between.
+    pub feed: PgConnectOptions,
 }
 
 /// A running service.
@@ -61,7 +63,7 @@ impl Service {
     /// # Errors
     /// When an address is taken or the certificate is unusable; nothing is left running then.
     pub fn start(parts: Parts) -> anyhow::Result<Self> {
-        let Parts { state, mailer, identity, recorder } = parts;
+        let Parts { state, mailer, identity, recorder, feed } = parts;
         let settings = state.settings.clone();
         let address_quota = AddressQuota::new(&settings.quotas).context("the address quota is empty")?;
         let data = Data::new(state.clone());
@@ -103,7 +105,7 @@ impl Service {
         let (http, operators) = (bound(http), bound(operators));
         let handles = servers.iter().map(Server::handle).collect();
         let servers = servers.into_iter().map(rt::spawn).collect();
-        let jobs = Jobs::start(&state, mailer, address_quota, recorder);
+        let jobs = Jobs::start(&state, mailer, feed, address_quota, recorder);
         Ok(Self { https, http, operators, handles, servers, jobs, pool: state.pool })
     }
 

@@ -1,16 +1,27 @@
 //! What a proof buys: one row a sign-in, whatever the proof and the transport. The row's typed columns are the authority on
 //! who is signed in and until when; cookie and state only lead to it.
 //!
-//! Practices 2.session-expiry, 14.idle-timeout, 14.invalidate-on-sign-out.
+//!
+//! A cookie leads to its row on every call. Tokens lead to it when they are refreshed; in between each node's memory of what ended
+//! ([`revocation`]) answers, fed by the database ([`feed`]).
+//! Practices 2.session-expiry, 2.revocation, 14.idle-timeout, 14.invalidate-on-sign-out.
 //! Attacks: `tests/suite/attacks/s14_sessions/`.
 
 pub mod device;
+pub mod feed;
+pub mod refresh;
+pub mod revocation;
 pub mod seen;
 pub mod store;
+pub mod token;
 
 pub use device::Device;
 
-use crate::{access::Principal, platform::crypto};
+use crate::{
+    access::{Principal, Transport},
+    platform::crypto,
+};
+use revocation::Revocations;
 use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -22,6 +33,21 @@ pub struct Lifetimes {
     pub idle: Duration,
     /// Ends a session in any case.
     pub absolute: Duration,
+    /// Those of sessions with tokens.
+    pub tokens: TokenLifetimes,
+}
+
+/// How long tokens and their sessions live.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenLifetimes {
+    /// An access token, at most [`crate::platform::keyring::LONGEST_TOKEN_LIFE`].
+    pub access: Duration,
+    /// Ends a session that is not refreshed.
+    pub idle: Duration,
+    /// Ends a session in any case, however often it is refreshed.
+    pub absolute: Duration,
+    /// A used refresh token gives the same successor once more for this long.
+    pub grace: Duration,
 }
 
 /// Marks of use are written at most this often, so that an ordinary request writes nothing. A session may end up to this much
@@ -39,20 +65,25 @@ pub struct Started {
     pub absolute_expires_at: OffsetDateTime,
 }
 
-/// Starts a cookie session after a password was verified. Nothing authenticates it until the session store attaches a key.
+/// Starts a session after a password was verified. Nothing authenticates it until the session store attaches a key, or tokens are made.
 ///
 /// # Errors
 /// When the database is away.
 pub async fn start(
     connection: &mut PgConnection,
     account: Uuid,
+    transport: Transport,
     device: &Device,
     now: OffsetDateTime,
     lifetimes: Lifetimes,
 ) -> Result<Started, sqlx::Error> {
-    let absolute_expires_at = now + lifetimes.absolute;
-    let started = Started { id: crypto::uuid_v7(now), idle_expires_at: absolute_expires_at.min(now + lifetimes.idle), absolute_expires_at };
-    store::insert(connection, account, &started, device, now).await?;
+    let (idle, absolute) = match transport {
+        Transport::Cookie => (lifetimes.idle, lifetimes.absolute),
+        Transport::Token => (lifetimes.tokens.idle, lifetimes.tokens.absolute),
+    };
+    let absolute_expires_at = now + absolute;
+    let started = Started { id: crypto::uuid_v7(now), idle_expires_at: absolute_expires_at.min(now + idle), absolute_expires_at };
+    store::insert(connection, account, &started, transport, device, now).await?;
     Ok(started)
 }
 
@@ -60,22 +91,41 @@ pub async fn start(
 ///
 /// # Errors
 /// When the database is away.
-pub async fn end_own(connection: &mut PgConnection, account: Uuid, session: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
-    store::revoke_own(connection, account, session, now).await
+pub async fn end_own(
+    connection: &mut PgConnection,
+    revocations: &Revocations,
+    account: Uuid,
+    session: Uuid,
+    now: OffsetDateTime,
+) -> Result<bool, sqlx::Error> {
+    let is_ended = store::revoke_own(connection, account, session, now).await?;
+    if is_ended {
+        revocations.doubt(&[session]);
+    }
+    Ok(is_ended)
 }
 
 /// Ends all sessions of the account but one. Returns how many.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn end_others(connection: &mut PgConnection, principal: &Principal, now: OffsetDateTime) -> Result<u64, sqlx::Error> {
-    store::revoke_all_but(connection, principal.account, Some(principal.session), now).await
+pub async fn end_others(
+    connection: &mut PgConnection,
+    revocations: &Revocations,
+    principal: &Principal,
+    now: OffsetDateTime,
+) -> Result<usize, sqlx::Error> {
+    let ended = store::revoke_all_but(connection, principal.account, Some(principal.session), now).await?;
+    revocations.doubt(&ended);
+    Ok(ended.len())
 }
 
 /// Ends all sessions of the account. Returns how many.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn end_all(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<u64, sqlx::Error> {
-    store::revoke_all_but(connection, account, None, now).await
+pub async fn end_all(connection: &mut PgConnection, revocations: &Revocations, account: Uuid, now: OffsetDateTime) -> Result<usize, sqlx::Error> {
+    let ended = store::revoke_all_but(connection, account, None, now).await?;
+    revocations.doubt(&ended);
+    Ok(ended.len())
 }

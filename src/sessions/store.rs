@@ -2,10 +2,10 @@
 //! the account active.
 
 use crate::{
-    access::Principal,
+    access::{Principal, Transport},
     sessions::{Device, Started},
 };
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -25,19 +25,21 @@ pub(super) async fn insert(
     connection: &mut PgConnection,
     account: Uuid,
     started: &Started,
+    transport: Transport,
     device: &Device,
     now: OffsetDateTime,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "INSERT INTO sessions (id, user_id, transport, assurance, authenticated_at, last_seen_at, idle_expires_at, absolute_expires_at, device, address)
-         VALUES ($1, $2, 'cookie', 1, $3, $3, $4, $5, $6, $7)",
+         VALUES ($1, $2, $8, 1, $3, $3, $4, $5, $6, $7)",
         started.id,
         account,
         now,
         started.idle_expires_at,
         started.absolute_expires_at,
         device.name,
-        device.address
+        device.address,
+        transport.name()
     )
     .execute(connection)
     .await
@@ -56,17 +58,27 @@ pub(super) async fn revoke_all_but(
     account: Uuid,
     kept: Option<Uuid>,
     now: OffsetDateTime,
-) -> Result<u64, sqlx::Error> {
-    let done = sqlx::query!(
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
         // idle ones too: a mark of use that is not written yet may still wake them
         "UPDATE sessions SET revoked_at = $3 WHERE user_id = $1 AND ($2::uuid IS NULL OR id <> $2) AND revoked_at IS NULL
-           AND absolute_expires_at > $3",
+           AND absolute_expires_at > $3 RETURNING id",
         account,
         kept,
         now
     )
-    .execute(connection)
-    .await?;
+    .fetch_all(connection)
+    .await
+}
+
+/// Ends every token session of everybody. Returns how many.
+///
+/// # Errors
+/// When the database is away.
+pub async fn revoke_all_tokens(connection: &mut PgConnection, now: OffsetDateTime) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query!("UPDATE sessions SET revoked_at = $1 WHERE transport = 'token' AND revoked_at IS NULL AND absolute_expires_at > $1", now)
+        .execute(connection)
+        .await?;
     Ok(done.rows_affected())
 }
 
@@ -78,6 +90,8 @@ pub struct Listed {
     pub device: String,
     /// What is kept of the address.
     pub address: Option<String>,
+    /// `cookie` or `token`.
+    pub transport: String,
     /// When it began.
     pub authenticated_at: OffsetDateTime,
     /// Last mark of use.
@@ -93,7 +107,7 @@ pub struct Listed {
 pub async fn list_own(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<Vec<Listed>, sqlx::Error> {
     sqlx::query_as!(
         Listed,
-        "SELECT id, device, address, authenticated_at, last_seen_at, absolute_expires_at FROM sessions
+        "SELECT id, device, address, transport, authenticated_at, last_seen_at, absolute_expires_at FROM sessions
          WHERE user_id = $1 AND revoked_at IS NULL AND idle_expires_at > $2 AND absolute_expires_at > $2 ORDER BY id DESC LIMIT 1000",
         account,
         now
@@ -119,7 +133,13 @@ pub async fn find_live_by_key(pool: &PgPool, key_digest: &[u8], now: OffsetDateT
     .fetch_optional(pool)
     .await?;
     Ok(row.map(|row| Live {
-        principal: Principal { account: row.user_id, session: row.id, assurance: row.assurance, authenticated_at: row.authenticated_at },
+        principal: Principal {
+            account: row.user_id,
+            session: row.id,
+            transport: Transport::Cookie,
+            assurance: row.assurance,
+            authenticated_at: row.authenticated_at,
+        },
         last_seen_at: row.last_seen_at,
         state_sealed: row.state_sealed,
         state_key_version: row.state_key_version,
@@ -210,4 +230,168 @@ pub async fn purge(connection: &mut PgConnection, before: OffsetDateTime, batch:
         .execute(connection)
         .await?;
     Ok(done.rows_affected())
+}
+
+/// Whether a token session lives in the database, and if so the version of its account's authority.
+///
+/// # Errors
+/// When the database is away.
+pub async fn authority_of_live(pool: &PgPool, session: Uuid, now: OffsetDateTime) -> Result<Option<i32>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT u.authz_version FROM sessions s JOIN users u ON u.id = s.user_id
+         WHERE s.id = $1 AND s.transport = 'token' AND s.revoked_at IS NULL AND s.absolute_expires_at > $2 AND u.status = 'active'",
+        session,
+        now
+    )
+    .fetch_optional(pool)
+    .await
+}
+
+pub(super) async fn insert_refresh_token(
+    connection: &mut PgConnection,
+    digest: &[u8; 32],
+    session: Uuid,
+    now: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!("INSERT INTO refresh_tokens (digest, session_id, issued_at) VALUES ($1, $2, $3)", digest, session, now)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// The session that a refresh token belongs to.
+pub(super) struct Family {
+    pub session: Uuid,
+    pub account: Uuid,
+    pub assurance: i16,
+    pub amr: Vec<String>,
+    pub authenticated_at: OffsetDateTime,
+    pub idle_expires_at: OffsetDateTime,
+    pub absolute_expires_at: OffsetDateTime,
+    pub is_revoked: bool,
+    pub end_reason: Option<String>,
+    pub is_active: bool,
+}
+
+/// Finds a token's session and holds it to the end of the transaction.
+pub(super) async fn lock_family(connection: &mut PgConnection, digest: &[u8; 32]) -> Result<Option<Family>, sqlx::Error> {
+    sqlx::query_as!(
+        Family,
+        r#"SELECT s.id AS session, s.user_id AS account, s.assurance, s.amr, s.authenticated_at, s.idle_expires_at, s.absolute_expires_at,
+                  s.revoked_at IS NOT NULL AS "is_revoked!", s.end_reason, u.status = 'active' AS "is_active!"
+           FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id
+           WHERE t.digest = $1 FOR UPDATE OF s"#,
+        digest
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+/// How a refresh token was used.
+pub(super) struct Use {
+    pub at: OffsetDateTime,
+    pub from: Option<String>,
+    pub nonce: Vec<u8>,
+    pub key_version: i32,
+    pub is_successor_used: bool,
+}
+
+/// What became of a refresh token; `None`: it is unused. To be asked behind [`lock_family`], in a statement of its own, which sees what
+/// was committed while that one waited.
+pub(super) async fn use_of(connection: &mut PgConnection, digest: &[u8; 32]) -> Result<Option<Use>, sqlx::Error> {
+    sqlx::query_as!(
+        Use,
+        r#"SELECT t.used_at AS "at!", t.used_from AS "from", n.nonce AS "nonce!", n.key_version AS "key_version!",
+                  n.used_at IS NOT NULL AS "is_successor_used!"
+           FROM refresh_tokens t JOIN refresh_tokens n ON n.parent = t.digest WHERE t.digest = $1 AND t.used_at IS NOT NULL"#,
+        digest
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+/// A token that follows another one.
+pub(super) struct Successor {
+    pub digest: [u8; 32],
+    pub parent: [u8; 32],
+    pub nonce: [u8; 32],
+    pub key_version: i32,
+}
+
+/// Spends a token for its successor and marks the session as used, by one statement.
+pub(super) async fn insert_successor(
+    connection: &mut PgConnection,
+    made: &Successor,
+    session: Uuid,
+    from: Option<&str>,
+    idle_expires_at: OffsetDateTime,
+    now: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "WITH spent AS (UPDATE refresh_tokens SET used_at = $6, used_from = $7 WHERE digest = $2),
+              seen AS (UPDATE sessions SET last_seen_at = $6, idle_expires_at = $8 WHERE id = $5)
+         INSERT INTO refresh_tokens (digest, parent, nonce, key_version, session_id, issued_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        &made.digest,
+        &made.parent,
+        &made.nonce,
+        made.key_version,
+        session,
+        now,
+        from,
+        idle_expires_at
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Ends a session whose refresh token came back.
+pub(super) async fn end_replayed(connection: &mut PgConnection, session: Uuid, now: OffsetDateTime) -> Result<(), sqlx::Error> {
+    sqlx::query!("UPDATE sessions SET revoked_at = $2, end_reason = 'refresh_token_replayed' WHERE id = $1", session, now)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// The session that a refresh token belongs to, whatever has become of both.
+///
+/// # Errors
+/// When the database is away.
+pub async fn session_of_refresh_token(connection: &mut PgConnection, digest: &[u8; 32]) -> Result<Option<(Uuid, Uuid)>, sqlx::Error> {
+    let row = sqlx::query!("SELECT s.id, s.user_id FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id WHERE t.digest = $1", digest)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.map(|row| (row.user_id, row.id)))
+}
+
+/// Token sessions that ended since; a database's clock that is behind makes it more.
+pub(super) async fn ended_since<'c>(database: impl PgExecutor<'c>, since: OffsetDateTime, now: OffsetDateTime) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT id FROM sessions WHERE transport = 'token' AND revoked_at IS NOT NULL AND revoked_at > least($1, now() - ($2::timestamptz - $1))",
+        since,
+        now
+    )
+    .fetch_all(database)
+    .await
+}
+
+/// Accounts whose authority changed since, and its version.
+pub(super) async fn authority_since<'c>(
+    database: impl PgExecutor<'c>,
+    since: OffsetDateTime,
+    now: OffsetDateTime,
+) -> Result<Vec<(Uuid, i32)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        "SELECT id, authz_version FROM users WHERE authz_changed_at > '-infinity' AND authz_changed_at > least($1, now() - ($2::timestamptz - $1))",
+        since,
+        now
+    )
+    .fetch_all(database)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.authz_version)).collect())
+}
+
+/// Says nothing on a channel, which is enough for a beat.
+pub(super) async fn say<'c>(database: impl PgExecutor<'c>, channel: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!(r#"SELECT pg_notify($1, '') IS NULL AS "said""#, channel).fetch_one(database).await.map(drop)
 }

@@ -13,8 +13,12 @@ pub use reader::SettingsError;
 
 use crate::{
     credentials::password::Cost,
-    platform::{keyring::KeyBytes, mail::Transport, telemetry::LogFormat},
-    sessions::{Lifetimes, device::AddressDetail},
+    platform::{
+        keyring::{KeyBytes, LONGEST_TOKEN_LIFE, signing::Algorithm},
+        mail::Transport,
+        telemetry::LogFormat,
+    },
+    sessions::{Lifetimes, TokenLifetimes, device::AddressDetail, token::Parties},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ipnet::IpNet;
@@ -107,6 +111,12 @@ pub struct Settings {
     pub hashing: Hashing,
     /// Session life.
     pub sessions: Lifetimes,
+    /// Issuer and audience of access tokens.
+    pub parties: Parties,
+    /// What access tokens are signed with.
+    pub token_algorithm: Algorithm,
+    /// A key that is used for longer is replaced.
+    pub key_rotation: time::Duration,
     /// How long links, codes, invitations and the like are valid.
     pub terms: Terms,
     /// How long a browser that signed in is known.
@@ -195,6 +205,7 @@ impl Settings {
         } else {
             read.optional("PORTCULLIS_PUBLIC_URL", |text| Origin::parse(text, false))
         };
+        let issuer = public_url.as_ref().map_or_else(String::new, |origin| origin.as_str().to_owned());
         let mail_from = read.optional("PORTCULLIS_MAIL_FROM", |text| text.parse().map_err(|_| "must be `Name <address>`"));
         let settings = Self {
             environment,
@@ -225,6 +236,10 @@ impl Settings {
             quotas: limits::quotas(&mut read),
             hashing: hashing(&mut read),
             sessions: lifetimes(&mut read),
+            parties: Parties { issuer: issuer.clone(), audience: read.optional("PORTCULLIS_TOKEN_AUDIENCE", audience).unwrap_or(issuer) },
+            token_algorithm: read
+                .value("PORTCULLIS_TOKEN_ALGORITHM", Algorithm::EdDsa, |text| Algorithm::named(text).ok_or("must be EdDSA, ES256 or RS256")),
+            key_rotation: time::Duration::days(read.number("PORTCULLIS_KEY_ROTATION_DAYS", 1..=365)),
             terms: limits::terms(&mut read),
             known_device: time::Duration::days(read.number("PORTCULLIS_KNOWN_DEVICE_DAYS", 1..=400)),
             session_address: read.value("PORTCULLIS_SESSION_ADDRESS", AddressDetail::Nothing, |text| match text {
@@ -340,11 +355,25 @@ fn hashing(read: &mut Reader) -> Hashing {
     Hashing { cost, threads: read.optional_number("PORTCULLIS_HASH_THREADS", 1..=512), queue: read.number("PORTCULLIS_HASH_QUEUE", 1..=10_000) }
 }
 
+fn audience(text: &str) -> Result<String, &'static str> {
+    let is_fine = text.len() <= 200 && text.chars().all(|c| c.is_ascii_graphic());
+    if is_fine { Ok(text.to_owned()) } else { Err("must be at most 200 visible ASCII characters") }
+}
+
 fn lifetimes(read: &mut Reader) -> Lifetimes {
     let lifetimes = Lifetimes {
         idle: time::Duration::minutes(read.number("PORTCULLIS_SESSION_IDLE_MINUTES", 1..=1440)),
         absolute: time::Duration::hours(read.number("PORTCULLIS_SESSION_ABSOLUTE_HOURS", 1..=720)),
+        tokens: TokenLifetimes {
+            access: time::Duration::seconds(read.number("PORTCULLIS_ACCESS_TOKEN_SECONDS", 60..=LONGEST_TOKEN_LIFE.whole_seconds())),
+            idle: time::Duration::days(read.number("PORTCULLIS_REFRESH_IDLE_DAYS", 1..=90)),
+            absolute: time::Duration::days(read.number("PORTCULLIS_REFRESH_ABSOLUTE_DAYS", 1..=365)),
+            grace: time::Duration::seconds(read.number("PORTCULLIS_REFRESH_GRACE_SECONDS", 0..=30)),
+        },
     };
+    if lifetimes.tokens.idle > lifetimes.tokens.absolute {
+        read.refuse("PORTCULLIS_REFRESH_IDLE_DAYS", "is longer than PORTCULLIS_REFRESH_ABSOLUTE_DAYS");
+    }
     if lifetimes.idle > lifetimes.absolute {
         read.refuse("PORTCULLIS_SESSION_IDLE_MINUTES", "is longer than PORTCULLIS_SESSION_ABSOLUTE_HOURS");
     }

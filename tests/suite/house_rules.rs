@@ -148,7 +148,7 @@ fn the_web_framework_and_sql_stay_in_their_rooms() {
         let path = source.path.display();
         assert!(WEB.contains(&source.room.as_str()) || !uses.crates.iter().any(|name| name.starts_with("actix")), "{path} uses actix");
         let file = source.path.file_name().unwrap().to_str().unwrap();
-        let may_query = file == "store.rs" || source.room == "platform" && ["db.rs", "keyring.rs", "outbox.rs", "local_postgres.rs"].contains(&file);
+        let may_query = file == "store.rs" || source.room == "platform" && ["db.rs", "outbox.rs", "local_postgres.rs"].contains(&file);
         assert!(may_query || !uses.has_sql, "{path} has SQL");
     }
 }

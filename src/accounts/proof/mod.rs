@@ -154,7 +154,7 @@ pub async fn issue(connection: &mut PgConnection, keyring: &Keyring, now: Offset
     let code = claim.purpose.has_code().then(crypto::numeric_code);
     let issued = Issued { id: crypto::uuid_v7(now), link: SecretToken::generate(), code, lifetime: claim.lifetime };
     let (version, key) = keyring.active(KeyPurpose::Lookup);
-    let code = issued.code.as_ref().map(|code| (code_digest(key, issued.id, code.expose_secret()), version));
+    let code = issued.code.as_ref().map(|code| (code_digest(key.expose(), issued.id, code.expose_secret()), version));
     store::insert_proof(connection, &issued, claim, code, now).await?;
     Ok(issued)
 }
@@ -199,7 +199,7 @@ pub async fn spend(connection: &mut PgConnection, now: OffsetDateTime, proven: &
 }
 
 fn is_right(keyring: &Keyring, version: i32, id: Uuid, code: &str, digest: &[u8]) -> bool {
-    keyring.version(KeyPurpose::Lookup, version).is_some_and(|key| crypto::equal(&code_digest(key, id, code), digest))
+    keyring.version(KeyPurpose::Lookup, version).is_some_and(|key| crypto::equal(&code_digest(key.expose(), id, code), digest))
 }
 
 fn code_digest(key: &[u8; 32], id: Uuid, code: &str) -> [u8; 32] {

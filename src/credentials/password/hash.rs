@@ -116,7 +116,7 @@ pub fn create(arena: &mut Arena, keyring: &Keyring, cost: Cost, password: &[u8])
     let (pepper_version, pepper) = keyring.active(Purpose::Pepper);
     let params = cost.params()?;
     let salt: [u8; SALT_LEN] = crypto::random();
-    let tag = arena.tag(pepper, params.clone(), &salt, password)?;
+    let tag = arena.tag(pepper.expose(), params.clone(), &salt, password)?;
     let phc = PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
@@ -136,7 +136,7 @@ pub fn verify(arena: &mut Arena, keyring: &Keyring, stored: &StoredHash, passwor
     let phc = PasswordHash::new(&stored.phc).map_err(|_| HashError::Malformed)?;
     let params = Params::try_from(&phc).map_err(|_| HashError::Malformed)?;
     let (Some(salt), Some(expected)) = (phc.salt, phc.hash) else { return Err(HashError::Malformed) };
-    let tag = arena.tag(pepper, params, salt.as_ref(), password)?;
+    let tag = arena.tag(pepper.expose(), params, salt.as_ref(), password)?;
     Ok(crypto::equal(&tag, expected.as_bytes()))
 }
 
@@ -146,7 +146,7 @@ pub fn verify(arena: &mut Arena, keyring: &Keyring, stored: &StoredHash, passwor
 /// [`HashError`].
 pub fn verify_nothing(arena: &mut Arena, keyring: &Keyring, cost: Cost, password: &[u8]) -> Result<(), HashError> {
     let (_, pepper) = keyring.active(Purpose::Pepper);
-    arena.tag(pepper, cost.params()?, &[0; SALT_LEN], password).map(drop)
+    arena.tag(pepper.expose(), cost.params()?, &[0; SALT_LEN], password).map(drop)
 }
 
 /// Whether a hash was made with today's cost and pepper.

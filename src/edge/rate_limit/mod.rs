@@ -112,7 +112,7 @@ impl Count {
     pub fn of(state: &State, quota: Quota, parts: &[&str]) -> Self {
         let (_, key) = state.keyring.active(Purpose::Lookup);
         let bytes: Vec<&[u8]> = std::iter::once("quota").chain(parts.iter().copied()).map(str::as_bytes).collect();
-        Self { quota, subject: crypto::mac(key, &bytes) }
+        Self { quota, subject: crypto::mac(key.expose(), &bytes) }
     }
 }
 

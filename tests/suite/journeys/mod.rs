@@ -7,3 +7,4 @@ mod first_light;
 mod personal_data;
 mod recovery;
 mod the_binary;
+pub mod tokens;

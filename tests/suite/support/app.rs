@@ -12,15 +12,17 @@ use portcullis::{
     jobs,
     platform::{
         clock::Clock,
+        keyring::signing::Algorithm,
         mail::{Mailer, Transport},
     },
     server::{Parts, Service, tls::Identity},
-    sessions::seen::Seen,
+    sessions::{revocation::Revocations, seen::Seen},
     settings::Settings,
     state::State,
 };
 use reqwest::{Certificate, Client, Method, RequestBuilder, StatusCode, header::HeaderMap, redirect};
 use serde_json::{Value, json};
+use sqlx::postgres::PgConnectOptions;
 use std::{
     collections::HashMap,
     net::SocketAddr,
@@ -38,7 +40,7 @@ pub struct TestApp {
     pub clock: Clock,
     pub service: Service,
     client: Client,
-    mailbox: tempfile::TempDir,
+    mailbox: Arc<tempfile::TempDir>,
 }
 
 /// Numbers that no ordinary test meets.
@@ -65,10 +67,21 @@ impl TestApp {
 
     /// With some settings changed.
     pub async fn with(changed: &[(&str, &str)]) -> Self {
+        let algorithm = changed.iter().find(|(name, _)| *name == "PORTCULLIS_TOKEN_ALGORITHM").and_then(|(_, name)| Algorithm::named(name));
+        Self::on(TestDatabase::signing_with(algorithm.unwrap_or(Algorithm::EdDsa)).await, Arc::new(tempfile::tempdir().unwrap()), changed).await
+    }
+
+    /// Another node on the same database, whose feed is heard through these options.
+    pub async fn node(&self, feed: Option<PgConnectOptions>) -> Self {
+        let mut database = self.database.seen_by_another_node().await;
+        database.feed = feed.unwrap_or(database.feed);
+        Self::on(database, self.mailbox.clone(), &[]).await
+    }
+
+    async fn on(database: TestDatabase, mailbox: Arc<tempfile::TempDir>, changed: &[(&str, &str)]) -> Self {
         log::install();
         let values: HashMap<String, String> = ROOMY.iter().chain(changed).map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let settings = Arc::new(Settings::from_map(values).unwrap());
-        let database = TestDatabase::create().await;
         let clock = database.clock.clone();
         let keyring = database.keyring.clone();
         let hashing = settings.hashing;
@@ -79,6 +92,7 @@ impl TestApp {
             clock: clock.clone(),
             keyring,
             passwords,
+            revocations: Revocations::new(clock.clone()),
             seen: Seen::default(),
             letter_waits: Arc::default(),
             export_waits: Arc::default(),
@@ -96,11 +110,12 @@ impl TestApp {
             .build()
             .unwrap();
 
-        let mailbox = tempfile::tempdir().unwrap();
         let mailer = Mailer { transport: Transport::Files(mailbox.path().into()), from: "portcullis@localhost".parse().unwrap() };
         let recorder = PrometheusBuilder::new().build_recorder().handle();
-        let service = Service::start(Parts { state: state.clone(), mailer, identity, recorder }).unwrap();
-        Self { database, state, clock, service, client, mailbox }
+        let service = Service::start(Parts { state: state.clone(), mailer, identity, recorder, feed: database.feed.clone() }).unwrap();
+        let app = Self { database, state, clock, service, client, mailbox };
+        app.wait_for("the revocation feed", async || app.state.revocations.is_trusted().then_some(())).await;
+        app
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -118,7 +133,7 @@ impl TestApp {
 
     /// Somebody who is not signed in.
     pub fn visitor(&self) -> Actor<'_> {
-        Actor { app: self, cookie: None, csrf: None, device: None }
+        Actor { app: self, cookie: None, csrf: None, device: None, refresh: None, bearer: None }
     }
 
     /// A person with an account, a live session and this role.
@@ -211,6 +226,21 @@ impl TestApp {
         visitor
     }
 
+    /// A person with an account and a session with tokens; the refresh token comes in the body and is given back.
+    pub async fn token_member(&self, email: &str) -> (Actor<'_>, String) {
+        self.create_account(email).await;
+        self.token_sign_in(email).await
+    }
+
+    pub async fn token_sign_in(&self, email: &str) -> (Actor<'_>, String) {
+        let mut visitor = self.visitor();
+        let body = json!({ "email": email, "password": PASSWORD, "transport": "token", "refresh_in": "body" });
+        let answer = visitor.post("/v1/auth/login", body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        visitor.bearer = answer.json()["access_token"].as_str().map(str::to_owned);
+        (visitor, answer.json()["refresh_token"].as_str().unwrap().to_owned())
+    }
+
     /// All letters to an address, the oldest first.
     pub fn letters_to(&self, email: &str) -> Vec<Letter> {
         let mut paths: Vec<_> = std::fs::read_dir(self.mailbox.path())
@@ -285,14 +315,21 @@ pub struct Actor<'a> {
     pub csrf: Option<String>,
     /// The known-device cookie.
     pub device: Option<String>,
+    /// The refresh token's cookie.
+    pub refresh: Option<String>,
+    /// The access token.
+    pub bearer: Option<String>,
 }
 
 impl Actor<'_> {
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let mut request = self.app.client.request(method, self.app.url(path));
-        let cookies: Vec<&str> = [&self.cookie, &self.device].into_iter().flatten().map(String::as_str).collect();
+        let cookies: Vec<&str> = [&self.cookie, &self.device, &self.refresh].into_iter().flatten().map(String::as_str).collect();
         if !cookies.is_empty() {
             request = request.header("cookie", cookies.join("; "));
+        }
+        if let Some(token) = &self.bearer {
+            request = request.bearer_auth(token);
         }
         if let Some(token) = &self.csrf {
             request = request.header("x-csrf-token", token);
@@ -323,6 +360,17 @@ impl Actor<'_> {
     /// Follows the link in a letter, as its page does: without cookies.
     pub async fn follow(&self, path: &str, letter: &Letter) -> Answer {
         self.app.visitor().post(path, json!({ "token": letter.token.as_deref().expect("a link") })).await
+    }
+
+    /// The same person at another node.
+    pub fn at<'n>(&self, node: &'n TestApp) -> Actor<'n> {
+        let Actor { cookie, csrf, device, refresh, bearer, .. } = self.clone();
+        Actor { app: node, cookie, csrf, device, refresh, bearer }
+    }
+
+    /// Exchanges a refresh token in the body.
+    pub async fn exchange(&self, token: &str) -> Answer {
+        self.app.visitor().post("/v1/auth/token/refresh", json!({ "refresh_token": token })).await
     }
 
     pub async fn sign_in(&mut self, email: &str, password: &str) -> Answer {

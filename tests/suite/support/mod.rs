@@ -2,12 +2,13 @@
 
 pub mod app;
 pub mod log;
+pub mod relay;
 pub mod smtp;
 
 use portcullis::platform::{
     clock::Clock,
     crypto, db,
-    keyring::{KeyBytes, Keyring},
+    keyring::{KeyBytes, Keyring, signing::Algorithm},
     local_postgres::LocalPostgres,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, postgres::PgConnectOptions};
@@ -35,8 +36,11 @@ async fn cluster() -> &'static LocalPostgres {
         .await
 }
 
+#[derive(Clone)]
 pub struct TestDatabase {
     pub pool: PgPool,
+    /// How the revocation feed connects.
+    pub feed: PgConnectOptions,
     pub owner: PgConnectOptions,
     pub superuser: PgConnectOptions,
     pub clock: Clock,
@@ -46,6 +50,17 @@ pub struct TestDatabase {
 
 impl TestDatabase {
     pub async fn create() -> Self {
+        Self::signing_with(Algorithm::EdDsa).await
+    }
+
+    /// The same database as another node sees it: with connections and keys in memory of its own.
+    pub async fn seen_by_another_node(&self) -> Self {
+        let pool = db::pool(self.feed.clone(), 10);
+        let keyring = Keyring::open(&pool, &self.key_encryption_key, Algorithm::EdDsa, self.clock.now()).await.unwrap();
+        Self { pool, keyring, ..self.clone() }
+    }
+
+    pub async fn signing_with(algorithm: Algorithm) -> Self {
         let cluster = cluster().await;
         let clock = Clock::system();
         let name = format!("t_{}", crypto::uuid_v7(clock.now()).simple());
@@ -56,7 +71,8 @@ impl TestDatabase {
             .unwrap();
         let pool = db::pool(cluster.runtime().database(&name), 10);
         let key_encryption_key = KeyBytes::new(crypto::random());
-        let keyring = Keyring::open(&pool, &key_encryption_key, clock.now()).await.unwrap();
-        Self { pool, owner: cluster.owner().database(&name), superuser: cluster.superuser(), clock, key_encryption_key, keyring }
+        let keyring = Keyring::open(&pool, &key_encryption_key, algorithm, clock.now()).await.unwrap();
+        let feed = db::as_runtime(cluster.runtime().database(&name));
+        Self { pool, feed, owner: cluster.owner().database(&name), superuser: cluster.superuser(), clock, key_encryption_key, keyring }
     }
 }

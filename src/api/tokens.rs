@@ -1,0 +1,263 @@
+//! Sessions that are carried by tokens: the answer to signing in with them, refreshing, asking whether a token is good, and the public
+//! keys for whoever verifies elsewhere.
+//! Practices 2.jwt-signing, 2.refresh-cookie, 2.revocation. Attacks: `tests/suite/attacks/s02_credentials/`.
+
+use crate::{
+    access::{Principal, role},
+    accounts::{self, AccountId, Email},
+    api::mailed,
+    audit::{self, Entry, Event},
+    edge::{
+        guard::{Anyone, Caller, WithToken},
+        refresh_cookie,
+        valid::Valid,
+    },
+    error::{ApiError, ErrorCode},
+    letters::Letter,
+    platform::{
+        crypto::{self, SecretToken},
+        keyring::PUBLISHED_AHEAD,
+    },
+    sessions::{
+        refresh::{self, Exchange, Exchanged},
+        token::{self, Subject},
+    },
+    state::State,
+};
+use actix_web::{
+    HttpResponse, HttpResponseBuilder,
+    http::header::{CACHE_CONTROL, ETag, EntityTag, Header, IfNoneMatch},
+    web::{Data, Json, Query},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+/// Where a client keeps its refresh token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RefreshIn {
+    /// In a cookie that no script reads: for pages.
+    #[default]
+    Cookie,
+    /// In the body: for clients with a safe place of their own.
+    Body,
+}
+
+/// Tokens of a session.
+#[derive(Serialize, ToSchema)]
+pub struct Tokens {
+    /// Who is signed in.
+    account_id: AccountId,
+    /// Names the session in lists. Not what authenticates it.
+    session_id: Uuid,
+    /// To be sent as `Authorization: Bearer …`.
+    access_token: String,
+    #[schema(example = "Bearer")]
+    token_type: &'static str,
+    /// Seconds that the access token is good.
+    #[schema(example = 900)]
+    expires_in: i64,
+    /// For the next access token, once; in a cookie instead where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    /// The session ends at this time unless it is refreshed before.
+    #[serde(with = "time::serde::rfc3339")]
+    idle_expires_at: OffsetDateTime,
+    /// The session ends at this time in any case.
+    #[serde(with = "time::serde::rfc3339")]
+    expires_at: OffsetDateTime,
+}
+
+/// A session to make tokens for.
+pub(super) struct Grant {
+    pub principal: Principal,
+    pub amr: Vec<String>,
+    pub refresh_token: SecretToken,
+    pub idle_expires_at: OffsetDateTime,
+    pub absolute_expires_at: OffsetDateTime,
+}
+
+/// Makes the access token, in the transaction that the session was started or refreshed in: authority is read there.
+pub(super) async fn grant(connection: &mut PgConnection, state: &State, grant: &Grant) -> Result<(String, i64), ApiError> {
+    let (now, account) = (state.clock.now(), grant.principal.account);
+    let authority = role::authority_of(connection, account, now).await?;
+    let (authz_version, held) = authority.ok_or_else(|| ApiError::new(ErrorCode::InvalidRefreshToken))?;
+    // the token must not outlive the session, nor a permission that it names
+    let until = held.first_end().map_or(grant.absolute_expires_at, |end| end.min(grant.absolute_expires_at));
+    let subject = Subject { principal: grant.principal, amr: grant.amr.clone(), scope: held.names(), authz_version, until };
+    if !state.revocations.is_trusted() {
+        // this node may not have heard that its key was revoked
+        state.keyring.reload_unless_recent(&state.pool).await?;
+    }
+    token::issue(&state.keyring, &state.settings.parties, subject, state.settings.sessions.tokens.access, now).map_err(ApiError::internal)
+}
+
+/// The body of an answer with tokens; where the refresh token goes into a cookie, that is set.
+pub(super) fn give(
+    response: &mut HttpResponseBuilder,
+    state: &State,
+    grant: Grant,
+    (access_token, expires_in): (String, i64),
+    refresh_in: RefreshIn,
+) -> Tokens {
+    let refresh_token = match refresh_in {
+        RefreshIn::Body => Some(grant.refresh_token.expose().to_owned()),
+        RefreshIn::Cookie => {
+            response.cookie(refresh_cookie::cookie(&grant.refresh_token, grant.absolute_expires_at, state.clock.now()));
+            None
+        }
+    };
+    Tokens {
+        account_id: AccountId(grant.principal.account),
+        session_id: grant.principal.session,
+        access_token,
+        token_type: "Bearer",
+        expires_in,
+        refresh_token,
+        idle_expires_at: grant.idle_expires_at,
+        expires_at: grant.absolute_expires_at,
+    }
+}
+
+/// A refresh token, unless it comes by cookie.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Refresh {
+    /// The newest one.
+    #[garde(length(bytes, max = 64))]
+    refresh_token: Option<String>,
+}
+
+/// Refresh tokens
+///
+/// Spends the refresh token, which comes in the body or by cookie, for the next one and an access token; the answer brings it the same
+/// way. Asked again within seconds, as by a second tab, the answer has the same refresh token. Later, a spent token ends the session:
+/// somebody else may have it. With an `Authorization` header cookies are not read.
+#[utoipa::path(post, path = "/v1/auth/token/refresh", tag = "auth", request_body = Refresh,
+    responses((status = 200, description = "The next tokens", body = Tokens)))]
+pub async fn refresh_tokens(anyone: Anyone, state: Data<State>, body: Valid<Json<Refresh>>) -> Result<HttpResponse, ApiError> {
+    let Anyone { caller, .. } = anyone;
+    let (token, refresh_in) = match (body.0.into_inner().refresh_token, caller.refresh_cookie.clone()) {
+        (Some(token), None) => (token, RefreshIn::Body),
+        (None, Some(token)) => (token, RefreshIn::Cookie),
+        (None, None) => return Err(ApiError::new(ErrorCode::InvalidRefreshToken)),
+        (Some(_), Some(_)) => return Err(ApiError::invalid_field("refresh_token", "is in the body and in a cookie")),
+    };
+    let (now, from) = (state.clock.now(), state.settings.session_address.of(caller.client.0));
+    let (token, lifetimes) = (SecretToken::sent(token), state.settings.sessions.tokens);
+    let mut transaction = state.pool.begin().await?;
+    let exchange = refresh::exchange(&mut transaction, &state.keyring, &state.revocations, &token, from.as_deref(), lifetimes, now).await?;
+    let exchanged = match exchange {
+        Exchange::Done(exchanged) => exchanged,
+        Exchange::Worthless => return Err(ApiError::new(ErrorCode::InvalidRefreshToken)),
+        Exchange::EndedByReplay => return Err(ApiError::new(ErrorCode::RefreshTokenReplayed)),
+        Exchange::Replayed { account, session, before_from } => {
+            tell_of_replay(&mut transaction, &state, &caller, (account, session), before_from).await?;
+            transaction.commit().await?;
+            mailed::sent(&state);
+            return Err(ApiError::new(ErrorCode::RefreshTokenReplayed));
+        }
+    };
+    let Exchanged { principal, amr, successor, idle_expires_at, absolute_expires_at, repeats } = exchanged;
+    if let Some(before_from) = repeats {
+        let detail = json!({ "session": principal.session });
+        let entry = Entry::own(Event::RefreshRepeated, &caller.origin, principal.account).detail(detail).other_address(before_from);
+        audit::record(&mut transaction, &state.keyring, now, entry).await?;
+    }
+    let granted = Grant { principal, amr, refresh_token: successor, idle_expires_at, absolute_expires_at };
+    let access_token = grant(&mut transaction, &state, &granted).await?;
+    transaction.commit().await?;
+    let mut response = HttpResponse::Ok();
+    let tokens = give(&mut response, &state, granted, access_token, refresh_in);
+    Ok(response.json(tokens))
+}
+
+/// The event, with both addresses, and a letter to the owner.
+async fn tell_of_replay(
+    connection: &mut PgConnection,
+    state: &State,
+    caller: &Caller,
+    (account, session): (Uuid, Uuid),
+    before_from: Option<String>,
+) -> Result<(), ApiError> {
+    metrics::counter!("portcullis_refresh_replays_total").increment(1);
+    let now = state.clock.now();
+    let entry = Entry::new(Event::RefreshReplayed, &caller.origin, None, Some(account)).refused();
+    let entry = entry.detail(json!({ "session": session })).other_address(before_from);
+    audit::record(connection, &state.keyring, now, entry).await?;
+    let owner = accounts::store::find_own(connection, AccountId(account)).await?;
+    if let Some(email) = owner.and_then(|owner| Email::parse(&owner.email).ok())
+        && mailed::may_notify(state, &email).await?
+    {
+        mailed::send(connection, state, &email, Letter::RefreshReplayed).await?;
+    }
+    Ok(())
+}
+
+/// What a reverse proxy demands.
+#[derive(Deserialize, Validate, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct VerifyQuery {
+    /// A permission that the caller must hold.
+    #[garde(length(bytes, max = 50))]
+    #[param(example = "users:read")]
+    permission: Option<String>,
+}
+
+/// Verify an access token
+///
+/// For a reverse proxy's sub-request before it lets a call through: the identity is in headers of the answer. Access tokens only: a
+/// session cookie is worth nothing without its CSRF check, which a sub-request cannot make.
+#[utoipa::path(get, path = "/v1/auth/verify", tag = "auth", params(VerifyQuery),
+    responses((status = 200, description = "It is good", headers(
+        ("X-Auth-Subject" = Uuid, description = "The account"),
+        ("X-Auth-Session" = Uuid, description = "The session"),
+        ("X-Auth-Assurance" = i16, description = "Authenticator assurance level"),
+        ("X-Auth-Scope" = String, description = "Permissions, separated by spaces")))))]
+pub async fn verify(with: WithToken, state: Data<State>, query: Valid<Query<VerifyQuery>>) -> Result<HttpResponse, ApiError> {
+    let WithToken { principal, scope } = with;
+    let scope = match scope {
+        Some(scope) => scope,
+        // roles changed since the token was made: the next one says so itself
+        None => role::permissions_of(&mut *state.pool.acquire().await?, principal.account, state.clock.now()).await?.names().join(" "),
+    };
+    if query.0.permission.as_deref().is_some_and(|demanded| !scope.split(' ').any(|held| held == demanded)) {
+        return Err(ApiError::new(ErrorCode::Forbidden));
+    }
+    Ok(HttpResponse::Ok()
+        .insert_header(("X-Auth-Subject", principal.account.to_string()))
+        .insert_header(("X-Auth-Session", principal.session.to_string()))
+        .insert_header(("X-Auth-Assurance", principal.assurance.to_string()))
+        .insert_header(("X-Auth-Scope", scope))
+        .finish())
+}
+
+/// Read the public keys
+///
+/// With which access tokens are verified elsewhere (RFC 7517). A key is here before it signs and for as long as a token of it can be
+/// good.
+#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "auth",
+    responses((status = 200, description = "A JWK set", content_type = "application/jwk-set+json", body = Object),
+        (status = 304, description = "As the caller has it")))]
+pub async fn jwks(_: Anyone, state: Data<State>, request: actix_web::HttpRequest) -> Result<HttpResponse, ApiError> {
+    let published = state.keyring.published_keys(state.clock.now());
+    let body = serde_json::to_string(&json!({ "keys": published.iter().map(|key| key.jwk()).collect::<Vec<_>>() })).map_err(ApiError::internal)?;
+    let tag = EntityTag::new_strong(URL_SAFE_NO_PAD.encode(crypto::sha256(body.as_bytes())));
+    let is_known = match IfNoneMatch::parse(&request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
+        Err(_) => false,
+    };
+    let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header(ETag(tag));
+    // whoever keeps the list for this long still knows every key that signs
+    response.insert_header((CACHE_CONTROL, format!("public, max-age={}", PUBLISHED_AHEAD.whole_seconds())));
+    Ok(if is_known { response.finish() } else { response.content_type("application/jwk-set+json").body(body) })
+}

@@ -1,0 +1,328 @@
+//! Every key the service owns, by purpose and version, in Postgres so that all nodes share them, each sealed under the
+//! key-encryption key, which never enters the database.
+//!
+//! A key is `next` (known to all, not used yet), `active`, `retired` (makes nothing new; what it made is accepted until that has
+//! run out) or `revoked` (worth nothing). A new key is published as `next` long before anything is made with it, so that no node
+//! and no outside verifier meets a key that it does not know.
+//! Practices 2.encrypted-sessions, 2.jwt-signing, 9.rotate, 9.never-hardcode.
+//! Attacks: `tests/suite/attacks/s09_secrets/`, `tests/suite/attacks/s02_credentials/old_keys.rs`.
+
+pub mod signing;
+pub mod store;
+
+use crate::platform::crypto;
+use signing::{Algorithm, SigningError, SigningKey};
+use sqlx::PgPool;
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+    time::Instant,
+};
+use time::{Duration, OffsetDateTime};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// No access token lives longer than this, whatever the settings say.
+pub const LONGEST_TOKEN_LIFE: Duration = Duration::minutes(15);
+
+/// How long others may keep the list of public keys. A key that is to sign must have been on the list for as long.
+pub const PUBLISHED_AHEAD: Duration = Duration::minutes(5);
+
+/// A key that this node does not know is looked for in the database at most this often, however many strangers invent some.
+const LOOKED_FOR: std::time::Duration = std::time::Duration::from_millis(250);
+
+macro_rules! purposes {
+    ($($(#[$about:meta])* $variant:ident = $name:literal;)*) => {
+        /// What a key is for. The closed list; a key never serves two purposes.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Purpose { $($(#[$about])* $variant,)* }
+
+        impl Purpose {
+            /// All purposes.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The name in the table `keyring`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+        }
+    };
+}
+
+purposes! {
+    /// Mixed into every password hash (argon2's secret input).
+    Pepper = "pepper";
+    /// Signs and encrypts the session cookie.
+    SessionCookie = "session_cookie";
+    /// Seals session state at rest.
+    SessionState = "session_state";
+    /// Seals waiting letters.
+    Outbox = "outbox";
+    /// Keyed digests of short codes and of the subjects of quotas, and the tags of list cursors.
+    Lookup = "lookup";
+    /// Tags of known-device cookies.
+    KnownDevice = "known_device";
+    /// Seals the keys of people.
+    Subject = "subject";
+    /// Seals the personal part of events that are about nobody.
+    NobodysEvent = "nobodys_event";
+    /// Signs access tokens.
+    TokenSigning = "token_signing";
+    /// Derives each refresh token from the one before.
+    RefreshToken = "refresh_token";
+}
+
+impl Purpose {
+    /// The purpose of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|purpose| purpose.name() == name)
+    }
+
+    /// How long what a retired key made is still accepted. `None`: keys of this purpose do not rotate.
+    #[must_use]
+    pub fn overlap(self) -> Option<Duration> {
+        match self {
+            Self::TokenSigning => Some(LONGEST_TOKEN_LIFE.saturating_add(Duration::MINUTE)),
+            // a successor is derived again within the grace only
+            Self::RefreshToken => Some(Duration::MINUTE),
+            _ => None,
+        }
+    }
+}
+
+/// 256 secret bits. Not printable, wiped on drop.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct KeyBytes([u8; 32]);
+
+impl fmt::Debug for KeyBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyBytes([redacted])")
+    }
+}
+
+impl KeyBytes {
+    /// Wraps key material.
+    #[must_use]
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The key material.
+    #[must_use]
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// Why the keyring could not be opened or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyringError {
+    /// The key-encryption key is not the one that sealed these rows.
+    #[error("the key-encryption key does not open key {purpose} v{version}: it belongs to another database")]
+    WrongKeyEncryptionKey {
+        /// The key's purpose.
+        purpose: &'static str,
+        /// The key's version.
+        version: i32,
+    },
+    /// Nothing can be made for this purpose.
+    #[error("there is no active key for {0}")]
+    NoActiveKey(&'static str),
+    /// The key that would take over was published a moment ago.
+    #[error("the next key was published at {published}: others may not know it before {ready} (--now does it all the same)")]
+    PublishedTooLately {
+        /// When.
+        published: OffsetDateTime,
+        /// When everybody knows it.
+        ready: OffsetDateTime,
+    },
+    /// The database refused or is away.
+    #[error("the keyring cannot be read: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The cryptographic library refused.
+    #[error(transparent)]
+    Seal(#[from] crypto::Unsealable),
+    /// A signing key could not be made or read.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+}
+
+/// The state of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyState {
+    /// Known, not used yet.
+    Next,
+    /// Makes what is new.
+    Active,
+    /// What it made is accepted until then; `None`: for as long as there is any of it.
+    Retired(Option<OffsetDateTime>),
+}
+
+impl KeyState {
+    fn is_accepted(self, now: OffsetDateTime) -> bool {
+        !matches!(self, Self::Retired(Some(until)) if until <= now)
+    }
+}
+
+enum Material {
+    Secret(KeyBytes),
+    Signing(Arc<SigningKey>),
+}
+
+struct Entry {
+    state: KeyState,
+    material: Material,
+}
+
+/// What the table held when it was read.
+#[derive(Default)]
+struct Keys(HashMap<(Purpose, i32), Entry>);
+
+/// The keys in memory, of one process. They follow the table: [`Keyring::reload`].
+#[derive(Clone)]
+pub struct Keyring(Arc<Shared>);
+
+struct Shared {
+    key_encryption_key: KeyBytes,
+    keys: RwLock<Arc<Keys>>,
+    last_look: tokio::sync::Mutex<Option<Instant>>,
+}
+
+impl Keyring {
+    /// Reads the keyring; a purpose that has no key yet gets its first. Nodes that start together agree, because the insert of
+    /// the slower one does nothing and both read what is there.
+    ///
+    /// # Errors
+    /// [`KeyringError`].
+    pub async fn open(pool: &PgPool, key_encryption_key: &KeyBytes, algorithm: Algorithm, now: OffsetDateTime) -> Result<Self, KeyringError> {
+        let shared = Shared { key_encryption_key: key_encryption_key.clone(), keys: RwLock::default(), last_look: tokio::sync::Mutex::default() };
+        let keyring = Self(Arc::new(shared));
+        store::make_missing(&mut *pool.acquire().await?, key_encryption_key, algorithm, now).await?;
+        keyring.reload(pool).await?;
+        for purpose in Purpose::ALL {
+            if keyring.keys().active(*purpose).is_none() {
+                return Err(KeyringError::NoActiveKey(purpose.name()));
+            }
+        }
+        Ok(keyring)
+    }
+
+    /// Reads the table again.
+    ///
+    /// # Errors
+    /// [`KeyringError`]; the keys in memory stay as they were.
+    pub async fn reload(&self, pool: &PgPool) -> Result<(), KeyringError> {
+        let keys = store::read(pool, &self.0.key_encryption_key).await?;
+        *self.0.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        Ok(())
+    }
+
+    /// The same, unless it was just done: for what strangers can cause.
+    ///
+    /// # Errors
+    /// [`KeyringError`].
+    pub async fn reload_unless_recent(&self, pool: &PgPool) -> Result<(), KeyringError> {
+        let mut last = self.0.last_look.lock().await;
+        if last.is_none_or(|last| last.elapsed() >= LOOKED_FOR) {
+            self.reload(pool).await?;
+            *last = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    pub(super) fn key_encryption_key(&self) -> &KeyBytes {
+        &self.0.key_encryption_key
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        self.0.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The version and key that new values of this purpose are made with.
+    ///
+    /// # Panics
+    /// For [`Purpose::TokenSigning`], whose keys are no secrets to be mixed into something.
+    #[must_use]
+    pub fn active(&self, purpose: Purpose) -> (i32, KeyBytes) {
+        let keys = self.keys();
+        match keys.active(purpose) {
+            Some((version, Entry { material: Material::Secret(key), .. })) => (version, key.clone()),
+            // `open` looked that there is one, and the table replaces an active key in one transaction
+            _ => unreachable!("no active secret key for {}", purpose.name()),
+        }
+    }
+
+    /// The key that made an older value; `None` once it is revoked.
+    #[must_use]
+    pub fn version(&self, purpose: Purpose, version: i32) -> Option<KeyBytes> {
+        match self.keys().0.get(&(purpose, version)) {
+            Some(Entry { material: Material::Secret(key), .. }) => Some(key.clone()),
+            _ => None,
+        }
+    }
+
+    /// The same, for purposes whose keys rotate: `None` also when its overlap is over.
+    #[must_use]
+    pub fn accepted(&self, purpose: Purpose, version: i32, now: OffsetDateTime) -> Option<KeyBytes> {
+        let is_accepted = self.keys().0.get(&(purpose, version)).is_some_and(|entry| entry.state.is_accepted(now));
+        self.version(purpose, version).filter(|_| is_accepted)
+    }
+
+    /// The key that signs.
+    ///
+    /// # Errors
+    /// [`KeyringError::NoActiveKey`].
+    pub fn signing_key(&self) -> Result<Arc<SigningKey>, KeyringError> {
+        match self.keys().active(Purpose::TokenSigning) {
+            Some((_, Entry { material: Material::Signing(key), .. })) => Ok(Arc::clone(key)),
+            _ => Err(KeyringError::NoActiveKey(Purpose::TokenSigning.name())),
+        }
+    }
+
+    /// The key of this name, if what it signs is accepted now. The next one's is too: another node may have activated it.
+    #[must_use]
+    pub fn verifying_key(&self, id: &str, now: OffsetDateTime) -> Option<Arc<SigningKey>> {
+        self.keys().signing(now).find(|key| key.id() == id)
+    }
+
+    /// All keys whose signatures are accepted now, for whoever verifies elsewhere.
+    #[must_use]
+    pub fn published_keys(&self, now: OffsetDateTime) -> Vec<Arc<SigningKey>> {
+        let mut keys: Vec<_> = self.keys().signing(now).collect();
+        keys.sort_by(|a, b| a.id().cmp(b.id()));
+        keys
+    }
+
+    /// Seals with the active key. Returns the key's version beside the sealed bytes.
+    ///
+    /// # Errors
+    /// [`crypto::Unsealable`] when the library refuses.
+    pub fn seal(&self, purpose: Purpose, context: &[u8], plaintext: &[u8]) -> Result<(i32, Vec<u8>), crypto::Unsealable> {
+        let (version, key) = self.active(purpose);
+        Ok((version, crypto::seal(key.expose(), context, plaintext)?))
+    }
+
+    /// Opens what [`Keyring::seal`] made.
+    ///
+    /// # Errors
+    /// [`crypto::Unsealable`] when the key is revoked or the bytes or the context differ.
+    pub fn open_sealed(&self, purpose: Purpose, version: i32, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, crypto::Unsealable> {
+        crypto::open(self.version(purpose, version).ok_or(crypto::Unsealable)?.expose(), context, sealed)
+    }
+}
+
+impl Keys {
+    fn active(&self, purpose: Purpose) -> Option<(i32, &Entry)> {
+        let mut own = self.0.iter().filter(|((of, _), entry)| *of == purpose && entry.state == KeyState::Active);
+        own.next().map(|((_, version), entry)| (*version, entry))
+    }
+
+    fn signing(&self, now: OffsetDateTime) -> impl Iterator<Item = Arc<SigningKey>> {
+        self.0.values().filter(move |entry| entry.state.is_accepted(now)).filter_map(|entry| match &entry.material {
+            Material::Signing(key) => Some(Arc::clone(key)),
+            Material::Secret(_) => None,
+        })
+    }
+}

@@ -1,0 +1,250 @@
+//! The SQL of the keyring, and the changes that keep it whole: there is always one active key a purpose, and a next one where keys
+//! rotate. Each change is one transaction under a lock; a trigger tells all nodes.
+
+use crate::platform::{
+    crypto,
+    keyring::{
+        Entry, KeyBytes, KeyState, Keyring, KeyringError, Keys, Material, PUBLISHED_AHEAD, Purpose,
+        signing::{Algorithm, SigningKey},
+    },
+};
+use sqlx::{PgConnection, PgPool};
+use std::sync::Arc;
+use time::{Duration, OffsetDateTime};
+use zeroize::Zeroizing;
+
+/// Changes of the keyring happen one after the other: this number is their advisory lock, held to the end of the transaction.
+const KEYRING_LOCK: i64 = 0x706f_7274_6b65_7973;
+
+fn context(purpose: &str, version: i32) -> Vec<u8> {
+    format!("keyring/{purpose}/{version}").into_bytes()
+}
+
+/// A key of this purpose, ready to be stored.
+struct Made {
+    purpose: Purpose,
+    algorithm: Option<Algorithm>,
+    secret: Zeroizing<Vec<u8>>,
+}
+
+impl Made {
+    /// Off the server threads: RSA keys take their time.
+    async fn new(purpose: Purpose, algorithm: Algorithm) -> Result<Self, KeyringError> {
+        if purpose != Purpose::TokenSigning {
+            return Ok(Self { purpose, algorithm: None, secret: Zeroizing::new(crypto::random::<32>().to_vec()) });
+        }
+        let made = tokio::task::spawn_blocking(move || algorithm.generate()).await.map_err(|_| sqlx::Error::WorkerCrashed)?;
+        Ok(Self { purpose, algorithm: Some(algorithm), secret: made? })
+    }
+
+    async fn insert(
+        &self,
+        connection: &mut PgConnection,
+        sealing: &KeyBytes,
+        version: i32,
+        state: &str,
+        now: OffsetDateTime,
+    ) -> Result<(), KeyringError> {
+        let sealed = crypto::seal(sealing.expose(), &context(self.purpose.name(), version), &self.secret)?;
+        sqlx::query!(
+            "INSERT INTO keyring (purpose, version, state, algorithm, sealed, created_at, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $6)
+             ON CONFLICT DO NOTHING",
+            self.purpose.name(),
+            version,
+            state,
+            self.algorithm.map(Algorithm::name),
+            sealed,
+            now
+        )
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}
+
+/// First keys for purposes that have none.
+pub(super) async fn make_missing(
+    connection: &mut PgConnection,
+    sealing: &KeyBytes,
+    algorithm: Algorithm,
+    now: OffsetDateTime,
+) -> Result<(), KeyringError> {
+    let known = sqlx::query_scalar!("SELECT DISTINCT purpose FROM keyring").fetch_all(&mut *connection).await?;
+    for purpose in Purpose::ALL.iter().copied().filter(|purpose| !known.iter().any(|known| known == purpose.name())) {
+        Made::new(purpose, algorithm).await?.insert(&mut *connection, sealing, 1, "active", now).await?;
+        if purpose.overlap().is_some() {
+            Made::new(purpose, algorithm).await?.insert(&mut *connection, sealing, 2, "next", now).await?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn read(pool: &PgPool, sealing: &KeyBytes) -> Result<Keys, KeyringError> {
+    let mut keys = Keys::default();
+    let rows = sqlx::query!("SELECT purpose, version, state, algorithm, sealed, accepted_until FROM keyring WHERE state <> 'revoked'");
+    for row in rows.fetch_all(pool).await? {
+        // a purpose of a newer binary, seen while it rolls out
+        let Some(purpose) = Purpose::named(&row.purpose) else { continue };
+        let wrong = || KeyringError::WrongKeyEncryptionKey { purpose: purpose.name(), version: row.version };
+        let secret = Zeroizing::new(crypto::open(sealing.expose(), &context(&row.purpose, row.version), &row.sealed).map_err(|_| wrong())?);
+        let material = match row.algorithm.as_deref().and_then(Algorithm::named) {
+            Some(algorithm) => Material::Signing(Arc::new(SigningKey::from_der(algorithm, &secret)?)),
+            None => Material::Secret(KeyBytes(secret.as_slice().try_into().map_err(|_| wrong())?)),
+        };
+        let state = match row.state.as_str() {
+            "next" => KeyState::Next,
+            "active" => KeyState::Active,
+            _ => KeyState::Retired(row.accepted_until),
+        };
+        keys.0.insert((purpose, row.version), Entry { state, material });
+    }
+    Ok(keys)
+}
+
+/// A key as operators see it.
+pub struct Listed {
+    /// What it is for.
+    pub purpose: String,
+    /// Which one of them.
+    pub version: i32,
+    /// `next`, `active`, `retired` or `revoked`.
+    pub state: String,
+    /// What it signs with.
+    pub algorithm: Option<String>,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+    /// Since when it is in this state.
+    pub changed_at: OffsetDateTime,
+    /// What it made is accepted until then.
+    pub accepted_until: Option<OffsetDateTime>,
+}
+
+/// All keys there ever were.
+///
+/// # Errors
+/// When the database is away.
+pub async fn list(connection: &mut PgConnection) -> Result<Vec<Listed>, sqlx::Error> {
+    sqlx::query_as!(
+        Listed,
+        "SELECT purpose, version, state, algorithm, created_at, changed_at, accepted_until FROM keyring ORDER BY purpose, version"
+    )
+    .fetch_all(connection)
+    .await
+}
+
+async fn of_purpose(connection: &mut PgConnection, purpose: Purpose) -> Result<Vec<Listed>, sqlx::Error> {
+    sqlx::query!(r#"SELECT pg_advisory_xact_lock($1) IS NULL AS "locked""#, KEYRING_LOCK).fetch_one(&mut *connection).await?;
+    Ok(list(connection).await?.into_iter().filter(|key| key.purpose == purpose.name()).collect())
+}
+
+/// The key that is next becomes active, the active one is retired for its overlap, and a new next one is made. With `is_urgent` also
+/// when others may not know the next one yet.
+///
+/// # Errors
+/// [`KeyringError`]; the caller rolls back.
+pub async fn rotate(
+    connection: &mut PgConnection,
+    keyring: &Keyring,
+    purpose: Purpose,
+    algorithm: Algorithm,
+    is_urgent: bool,
+    now: OffsetDateTime,
+) -> Result<(), KeyringError> {
+    let made = Made::new(purpose, algorithm).await?;
+    let keys = of_purpose(connection, purpose).await?;
+    let next = keys.iter().find(|key| key.state == "next").ok_or(KeyringError::NoActiveKey(purpose.name()))?;
+    let ready = next.created_at + PUBLISHED_AHEAD;
+    if !is_urgent && ready > now {
+        return Err(KeyringError::PublishedTooLately { published: next.created_at, ready });
+    }
+    let overlap = purpose.overlap().unwrap_or(Duration::ZERO);
+    sqlx::query!(
+        "UPDATE keyring SET state = 'retired', changed_at = $2, accepted_until = $3 WHERE purpose = $1 AND state = 'active'",
+        purpose.name(),
+        now,
+        now + overlap
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!("UPDATE keyring SET state = 'active', changed_at = $2 WHERE purpose = $1 AND state = 'next'", purpose.name(), now)
+        .execute(&mut *connection)
+        .await?;
+    made.insert(connection, keyring.key_encryption_key(), newest(&keys) + 1, "next", now).await
+}
+
+/// Ends the overlap: what retired keys made is accepted no longer. Returns how many keys that was.
+///
+/// # Errors
+/// When the database is away.
+pub async fn retire(connection: &mut PgConnection, purpose: Purpose, now: OffsetDateTime) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query!(
+        "UPDATE keyring SET accepted_until = $2, changed_at = $2
+         WHERE purpose = $1 AND state = 'retired' AND (accepted_until IS NULL OR accepted_until > $2)",
+        purpose.name(),
+        now
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Somebody else may have the keys: all there are become worthless at once, and fresh ones take their place.
+///
+/// # Errors
+/// [`KeyringError`]; the caller rolls back.
+pub async fn revoke(
+    connection: &mut PgConnection,
+    keyring: &Keyring,
+    purpose: Purpose,
+    algorithm: Algorithm,
+    now: OffsetDateTime,
+) -> Result<(), KeyringError> {
+    let (active, next) = (Made::new(purpose, algorithm).await?, Made::new(purpose, algorithm).await?);
+    let last = newest(&of_purpose(connection, purpose).await?);
+    sqlx::query!(
+        "UPDATE keyring SET state = 'revoked', changed_at = $2, accepted_until = NULL WHERE purpose = $1 AND state <> 'revoked'",
+        purpose.name(),
+        now
+    )
+    .execute(&mut *connection)
+    .await?;
+    active.insert(&mut *connection, keyring.key_encryption_key(), last + 1, "active", now).await?;
+    next.insert(connection, keyring.key_encryption_key(), last + 2, "next", now).await
+}
+
+/// What the schedule asks for: another next key, because the settings name another algorithm, or a rotation. Returns whether anything
+/// changed.
+///
+/// # Errors
+/// [`KeyringError`]; the caller rolls back.
+pub async fn keep_fresh(
+    connection: &mut PgConnection,
+    keyring: &Keyring,
+    purpose: Purpose,
+    algorithm: Algorithm,
+    longest: Duration,
+    now: OffsetDateTime,
+) -> Result<bool, KeyringError> {
+    let keys = of_purpose(connection, purpose).await?;
+    let is_of_another = |key: &Listed| key.algorithm.as_deref().is_some_and(|name| name != algorithm.name());
+    let in_state = |state: &str| keys.iter().find(|key| key.state == state);
+    let (Some(active), Some(next)) = (in_state("active"), in_state("next")) else { return Err(KeyringError::NoActiveKey(purpose.name())) };
+    if is_of_another(next) {
+        // nothing was ever made with it
+        sqlx::query!("UPDATE keyring SET state = 'revoked', changed_at = $2 WHERE purpose = $1 AND state = 'next'", purpose.name(), now)
+            .execute(&mut *connection)
+            .await?;
+        Made::new(purpose, algorithm).await?.insert(connection, keyring.key_encryption_key(), newest(&keys) + 1, "next", now).await?;
+        return Ok(true);
+    }
+    let is_due = is_of_another(active) || active.changed_at + longest <= now;
+    if !is_due || next.created_at + PUBLISHED_AHEAD > now {
+        return Ok(false);
+    }
+    rotate(connection, keyring, purpose, algorithm, false, now).await?;
+    Ok(true)
+}
+
+fn newest(keys: &[Listed]) -> i32 {
+    keys.iter().map(|key| key.version).max().unwrap_or_default()
+}
