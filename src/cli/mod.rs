@@ -2,7 +2,10 @@
 //! a schema that is behind.
 
 mod admin;
+mod check;
+mod health;
 mod keys;
+mod secrets;
 
 use crate::{
     api,
@@ -17,7 +20,7 @@ use crate::{
     },
     server::{Parts, Service, tls, tls::Identity},
     sessions::{revocation::Revocations, seen::Seen},
-    settings::{self, Database, Environment, Settings},
+    settings::{self, Database, Environment, Settings, Tls, database::Login},
     state::State,
 };
 use anyhow::Context;
@@ -50,6 +53,12 @@ enum Command {
     Migrate,
     /// Print the API document (OpenAPI 3.1).
     Openapi,
+    /// Say what keeps the settings in the environment, and the database in them, from production.
+    Check,
+    /// Ask the service that runs here whether it is ready.
+    Health,
+    /// Make the secrets of the Compose deployment, those that are missing.
+    Secrets(secrets::Args),
     /// Keys of tokens.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -65,7 +74,10 @@ impl Cli {
     /// Whatever kept it from its work, in words for the operator.
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command.unwrap_or(Command::Serve) {
-            Command::Serve => serve(Settings::from_process()?).await,
+            Command::Serve => serve(check::settings().await?).await,
+            Command::Check => check::run().await,
+            Command::Health => health::run(),
+            Command::Secrets(args) => secrets::run(&args),
             Command::Migrate => migrate(&Settings::for_migration()?).await,
             Command::Admin(command) => admin::run(command, &Settings::from_process()?).await,
             Command::Keys(command) => keys::run(command, &Settings::from_process()?).await,
@@ -86,7 +98,7 @@ async fn database(settings: &Settings) -> anyhow::Result<(Database, Option<Local
         return Ok((database, None));
     }
     let local = LocalPostgres::start(&settings.data_dir.join("postgres"), &[]).await?;
-    Ok((Database { service: local.runtime(), owner: local.owner() }, Some(local)))
+    Ok((Database { service: local.runtime(), owner: local.owner(), login: None }, Some(local)))
 }
 
 /// What every command that works on the service's data needs.
@@ -101,12 +113,13 @@ struct Opened {
 
 async fn open(settings: &Settings, clock: &Clock) -> anyhow::Result<Opened> {
     let (database, local) = database(settings).await?;
-    if settings.environment == Environment::Development {
-        db::migrate(&database.owner).await.context("cannot bring the database up to date")?;
+    let connect = db::as_runtime(database.service.clone());
+    let pool = db::pool(database.service.clone(), settings.database_connections);
+    // only when there is something to do: the service's login may not be the owner's
+    if settings.environment == Environment::Development && db::check_schema(&pool).await.is_err() {
+        bring_up_to_date(&database).await?;
     }
     db::reach(&database.service).await.context("cannot reach the database (DATABASE_URL)")?;
-    let connect = db::as_runtime(database.service.clone());
-    let pool = db::pool(database.service, settings.database_connections);
     db::check_schema(&pool).await?;
     let keyring = Keyring::open(&pool, &key_encryption_key(settings)?, settings.token_algorithm, clock.now()).await?;
     Ok(Opened { pool, connect, keyring, local })
@@ -121,8 +134,19 @@ fn passwords(settings: &Settings, keyring: &Keyring) -> anyhow::Result<Passwords
 
 async fn migrate(settings: &Settings) -> anyhow::Result<()> {
     let (database, _local) = database(settings).await?;
-    db::migrate(&database.owner).await.context("cannot bring the database up to date")?;
+    bring_up_to_date(&database).await?;
     println!("the database is up to date");
+    Ok(())
+}
+
+/// Migrations, and the service's own login where there is none yet.
+async fn bring_up_to_date(database: &Database) -> anyhow::Result<()> {
+    db::migrate(&database.owner).await.context("cannot bring the database up to date")?;
+    if let Some(Login { name, password }) = &database.login
+        && db::ensure_login(&database.owner, name, password).await.with_context(|| format!("cannot make the login {name} of DATABASE_URL"))?
+    {
+        println!("made the login {name}");
+    }
     Ok(())
 }
 
@@ -151,8 +175,9 @@ async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result
     let Opened { pool, connect, keyring, local } = open(&settings, &clock).await?;
     let passwords = passwords(&settings, &keyring)?;
     let identity = match &settings.tls {
-        Some(paths) => Identity::from_files(paths)?,
-        None => Identity::for_development(&private_folder(&settings, "tls")?, &clock)?,
+        Tls::Files(paths) => Some(Identity::from_files(paths)?),
+        Tls::Made => Some(Identity::for_development(&private_folder(&settings, "tls")?, &clock)?),
+        Tls::Proxy => None,
     };
     let transport = match settings.smtp.clone() {
         Some(smtp) => smtp,
@@ -212,7 +237,7 @@ fn announce(service: &Service, settings: &Settings, local: Option<&LocalPostgres
     if settings.smtp.is_none() {
         lines.push(format!("  letters    {}", data.join("mail").display()));
     }
-    if settings.tls.is_none() {
+    if matches!(settings.tls, Tls::Made) {
         let authority = tls::authority_certificate(&data.join("tls"));
         lines.push(format!("  authority  {} (make your browser trust it, or accept its warning)", authority.display()));
         lines.push(format!(

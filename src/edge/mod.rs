@@ -9,6 +9,7 @@ mod envelope;
 pub mod guard;
 pub mod known_device;
 pub mod page;
+mod proxied;
 pub mod rate_limit;
 pub mod refresh_cookie;
 mod request_log;
@@ -50,6 +51,8 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
         .wrap(from_fn(envelope::envelope))
         // 3. who may read the answer; preflights end here
         .wrap(cors::cors(&state.settings))
+        // 3. where a proxy ends TLS: nothing that came around it
+        .wrap(from_fn(proxied::proxied))
         // 2. … and CORS's own refusals get the envelope too, and everything the headers
         .wrap(from_fn(envelope::envelope))
         .wrap(from_fn(security_headers::security_headers))

@@ -4,8 +4,9 @@
 //! Attacks: `tests/suite/attacks/s09_secrets/`.
 
 use crate::platform::crypto::Unsealable;
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    Connection, Executor, PgConnection, PgPool,
+    AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, PgPool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -112,6 +113,78 @@ pub async fn check_schema(pool: &PgPool) -> Result<(), SchemaError> {
         Err(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("42P01" | "42501" | "22023")) => Err(SchemaError::Behind(needed)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// What makes a database unfit for production: it cannot be reached, its schema is behind, or the service's login could change its
+/// own walls. All that is found.
+pub async fn unfit(service: &PgConnectOptions) -> Vec<String> {
+    let mut connection = match tokio::time::timeout(ACQUIRE_TIMEOUT * 2, PgConnection::connect_with(service)).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => return vec![format!("cannot be reached: {error}")],
+        Err(_) => return vec!["cannot be reached: no answer".into()],
+    };
+    let mut problems = match login_powers(&mut connection).await {
+        Ok(powers) => powers,
+        Err(error) => vec![format!("its login cannot be judged: {error}")],
+    };
+    let pool = pool(service.clone(), 1);
+    problems.extend(check_schema(&pool).await.err().map(|error| error.to_string()));
+    pool.close().await;
+    problems
+}
+
+/// What the login itself may do, whatever role it acts as: `SET ROLE NONE` is one statement away.
+async fn login_powers(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+    let is = sqlx::query!(
+        r#"SELECT r.rolsuper AS "superuser!", r.rolcreaterole AS "creates_roles!", r.rolcreatedb AS "creates_databases!",
+                  r.rolreplication AS "replicates!", r.rolbypassrls AS "bypasses!",
+                  has_schema_privilege(r.oid, 'public', 'CREATE') AS "creates_tables!",
+                  EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                          WHERE n.nspname = 'public' AND pg_has_role(r.oid, c.relowner, 'MEMBER')) AS "owns!"
+           FROM pg_roles r WHERE r.rolname = session_user"#
+    )
+    .fetch_one(connection)
+    .await?;
+    // a superuser is all of the others too
+    let powers = if is.superuser {
+        vec!["is a superuser"]
+    } else {
+        let all = [
+            (is.creates_roles, "may create roles"),
+            (is.creates_databases, "may create databases"),
+            (is.replicates, "may replicate"),
+            (is.bypasses, "bypasses row security"),
+            (is.creates_tables, "may create tables"),
+            (is.owns, "owns the tables"),
+        ];
+        all.into_iter().filter_map(|(is, power)| is.then_some(power)).collect()
+    };
+    Ok(powers
+        .into_iter()
+        .map(|power| format!("its login {power}: give the service one that is a member of {RUNTIME_ROLE} and nothing else"))
+        .collect())
+}
+
+/// Makes the service's login where there is none. Returns whether it did.
+///
+/// # Errors
+/// When the owner may not, or the database is away.
+pub async fn ensure_login(owner: &PgConnectOptions, name: &str, password: &SecretString) -> Result<bool, sqlx::Error> {
+    // the statement carries the password: not into our log, at any level
+    let mut connection = PgConnection::connect_with(&owner.clone().disable_statement_logging()).await?;
+    let is_known =
+        sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS "is!""#, name).fetch_one(&mut connection).await?;
+    if !is_known {
+        let quoted = sqlx::query_scalar!(
+            r#"SELECT format('CREATE ROLE %I LOGIN PASSWORD %L IN ROLE portcullis_runtime', $1::text, $2::text) AS "sql!""#,
+            name,
+            password.expose_secret()
+        );
+        let statement = quoted.fetch_one(&mut connection).await?;
+        connection.execute(AssertSqlSafe(statement)).await?;
+    }
+    connection.close().await?;
+    Ok(!is_known)
 }
 
 /// Does the work while no other node does it: holds the advisory lock of this name for as long. `None`: another node is at it.

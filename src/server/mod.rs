@@ -35,8 +35,8 @@ pub struct Parts {
     pub state: State,
     /// Sends letters.
     pub mailer: Mailer,
-    /// Certificate and key.
-    pub identity: Identity,
+    /// Certificate and key; `None`: a proxy ends TLS.
+    pub identity: Option<Identity>,
     /// Reads the metrics that the process records.
     pub recorder: PrometheusHandle,
     /// Where the revocation feed is heard: the database, without a pooler in between.
@@ -45,7 +45,7 @@ pub struct Parts {
 
 /// A running service.
 pub struct Service {
-    /// Where it speaks HTTPS.
+    /// Where it speaks HTTPS, or clear text with the proxy that does.
     pub https: SocketAddr,
     /// Where it redirects.
     pub http: Option<SocketAddr>,
@@ -75,9 +75,12 @@ impl Service {
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(settings.request_timeout)
             .shutdown_timeout(DRAIN_SECONDS)
-            .disable_signals()
-            .bind_rustls_0_23(settings.https_listen, identity.into_config()?)
-            .with_context(|| format!("cannot listen on {} (PORTCULLIS_HTTPS_LISTEN)", settings.https_listen))?;
+            .disable_signals();
+        let bound = match identity {
+            Some(identity) => main.bind_rustls_0_23(settings.https_listen, identity.into_config()?),
+            None => main.bind(settings.https_listen),
+        };
+        let main = bound.with_context(|| format!("cannot listen on {} (PORTCULLIS_HTTPS_LISTEN)", settings.https_listen))?;
         let https = main.addrs().first().copied().context("no address was bound")?;
         let mut servers = vec![main.run()];
 
@@ -96,13 +99,13 @@ impl Service {
         };
         let operators = settings.operator_listen.map(|address| clear_text(for_operators, address, "PORTCULLIS_OPERATOR_LISTEN")).transpose()?;
 
-        let mut bound = |listener: Option<(Server, SocketAddr)>| {
+        let mut started = |listener: Option<(Server, SocketAddr)>| {
             listener.map(|(server, address)| {
                 servers.push(server);
                 address
             })
         };
-        let (http, operators) = (bound(http), bound(operators));
+        let (http, operators) = (started(http), started(operators));
         let handles = servers.iter().map(Server::handle).collect();
         let servers = servers.into_iter().map(rt::spawn).collect();
         let jobs = Jobs::start(&state, mailer, feed, address_quota, recorder);

@@ -87,6 +87,35 @@ impl Identity {
     }
 }
 
+/// A certificate for one name, of an authority that signed it and nothing else: its key is gone when this returns.
+pub struct Issued {
+    /// The authority's certificate, PEM.
+    pub authority: String,
+    /// The certificate, PEM.
+    pub certificate: String,
+    /// Its private key, PEM.
+    pub key: String,
+}
+
+/// Makes an [`Issued`].
+///
+/// # Errors
+/// When the name is none, or the library refuses.
+pub fn issue_once(name: &str, clock: &Clock) -> anyhow::Result<Issued> {
+    let mut params = authority(clock);
+    params.name_constraints = Some(NameConstraints { permitted_subtrees: vec![GeneralSubtree::DnsName(name.into())], excluded_subtrees: Vec::new() });
+    let authority_key = KeyPair::generate()?;
+    let authority = params.self_signed(&authority_key)?.pem();
+    let issuer = Issuer::new(params, authority_key);
+    let mut params = CertificateParams::new(vec![name.to_owned()])?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.not_before = clock.now() - Duration::DAY;
+    params.not_after = clock.now() + AUTHORITY_LIFE;
+    let key = KeyPair::generate()?;
+    Ok(Issued { authority, certificate: params.signed_by(&key, &issuer)?.pem(), key: key.serialize_pem() })
+}
+
 /// Where development keeps its authority's certificate, for `curl --cacert`.
 #[must_use]
 pub fn authority_certificate(folder: &Path) -> PathBuf {

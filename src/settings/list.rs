@@ -49,6 +49,11 @@ pub const SETTINGS: &[Setting] = &[
     secret("PORTCULLIS_OWNER_DATABASE_URL", "the same database as its owner, for `migrate`; otherwise `DATABASE_URL`"),
     setting("PORTCULLIS_DATABASE_CONNECTIONS", "20", "most connections to Postgres, 5 to 1000: jobs hold up to four"),
     secret("PORTCULLIS_KEY_ENCRYPTION_KEY", "32 random bytes in base64 that seal the keyring; development makes its own"),
+    setting(
+        "PORTCULLIS_TLS",
+        "on",
+        "`on`, or `proxy`: a proxy in `PORTCULLIS_TRUSTED_PROXIES` ends TLS and says so by `X-Forwarded-Proto: https`; clear text from anybody else is refused",
+    ),
     optional("PORTCULLIS_TLS_CERTIFICATE_FILE", "certificate chain, PEM; development makes its own"),
     optional("PORTCULLIS_TLS_KEY_FILE", "private key of the certificate, PEM"),
     setting("PORTCULLIS_TRUSTED_PROXIES", "", "networks whose `X-Forwarded-For` is believed, comma-separated CIDR"),

@@ -2,14 +2,19 @@
 //! nothing by default that is secret or that decides who is believed.
 //! Practices 9.never-hardcode, 9.per-environment. Tests: `tests/suite/contract/settings.rs`.
 
+pub mod database;
 pub mod limits;
 pub mod list;
 pub mod origin;
 mod reader;
+mod secrets;
+pub mod tls;
 
+pub use database::Database;
 pub use limits::{Quotas, Terms};
 pub use origin::Origin;
 pub use reader::SettingsError;
+pub use tls::{Tls, TlsFiles};
 
 use crate::{
     credentials::password::Cost,
@@ -23,9 +28,10 @@ use crate::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ipnet::IpNet;
 use reader::Reader;
-use secrecy::{ExposeSecret, SecretString};
-use sqlx::postgres::PgConnectOptions;
+use secrecy::ExposeSecret;
+use secrets::{Given, password_in};
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
+use tls::{TLS_CERTIFICATE, TLS_KEY};
 
 /// What is made and what is demanded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,23 +53,8 @@ pub struct Hashing {
     pub queue: usize,
 }
 
-/// Where certificate and key lie.
-#[derive(Debug, Clone)]
-pub struct TlsFiles {
-    /// Certificate chain, PEM.
-    pub certificate: PathBuf,
-    /// Private key, PEM.
-    pub key: PathBuf,
-}
-
-/// The databases by role.
-#[derive(Debug, Clone)]
-pub struct Database {
-    /// For the service.
-    pub service: PgConnectOptions,
-    /// For migrations.
-    pub owner: PgConnectOptions,
-}
+/// Settings by name, as they were given.
+pub type Values = HashMap<String, String>;
 
 /// The whole tree.
 pub struct Settings {
@@ -85,8 +76,8 @@ pub struct Settings {
     pub database_connections: u32,
     /// `None`: made in the data folder.
     pub key_encryption_key: Option<KeyBytes>,
-    /// `None`: made in the data folder.
-    pub tls: Option<TlsFiles>,
+    /// Who ends TLS.
+    pub tls: Tls,
     /// Whose forwarded headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Other origins whose pages may call the service.
@@ -133,7 +124,7 @@ impl Settings {
     /// Reads the process's environment, and in development the file `.env` for what the environment does not say.
     ///
     /// # Errors
-    /// Everything that is wrong, in one error.
+    /// Everything that is wrong with the settings by themselves, in one error.
     pub fn from_process() -> Result<Self, SettingsError> {
         Self::from_map(Self::process_values()?)
     }
@@ -154,10 +145,13 @@ impl Settings {
         Self::from_values(values, &["DATABASE_URL"])
     }
 
-    fn process_values() -> Result<HashMap<String, String>, SettingsError> {
+    /// The settings in the environment and, in development, in `.env`.
+    ///
+    /// # Errors
+    /// When `.env` cannot be read.
+    pub fn process_values() -> Result<Values, SettingsError> {
         // what is no UTF-8 cannot be a setting's value, and its name cannot start like one
-        let mut values: HashMap<String, String> =
-            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
+        let mut values: Values = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
         if values.get("PORTCULLIS_ENV").is_none_or(|environment| environment != "production") {
             match dotenvy::from_path_iter(".env") {
                 Ok(lines) => {
@@ -181,12 +175,18 @@ impl Settings {
     ///
     /// # Errors
     /// Everything that is wrong, in one error.
-    pub fn from_map(values: HashMap<String, String>) -> Result<Self, SettingsError> {
+    pub fn from_map(values: Values) -> Result<Self, SettingsError> {
         Self::from_values(values, &DEMANDED_IN_PRODUCTION)
     }
 
-    fn from_values(values: HashMap<String, String>, demanded_in_production: &[&str]) -> Result<Self, SettingsError> {
-        let mut read = Reader::new(values);
+    /// The operators' address, whatever else is wrong with the settings.
+    #[must_use]
+    pub fn operator_listen_in(values: &Values) -> Option<SocketAddr> {
+        Reader::new(values.clone()).optional("PORTCULLIS_OPERATOR_LISTEN", optional_address).flatten()
+    }
+
+    fn from_values(values: Values, demanded_in_production: &[&str]) -> Result<Self, SettingsError> {
+        let (mut read, mut given) = (Reader::new(values), Vec::new());
         // a word that is neither starts nothing; what only production demands would hide it
         let environment = read.value("PORTCULLIS_ENV", Environment::Development, |text| match text {
             "development" => Ok(Environment::Development),
@@ -194,8 +194,11 @@ impl Settings {
             _ => Err("must be development or production"),
         });
         let is_production = environment == Environment::Production;
+        let tls = tls::read(&mut read, is_production, demanded_in_production.contains(&TLS_CERTIFICATE));
         if is_production {
-            read.demand(demanded_in_production);
+            read.demand(
+                demanded_in_production.iter().copied().filter(|name| !matches!(tls, Tls::Proxy) || ![TLS_CERTIFICATE, TLS_KEY].contains(name)),
+            );
         }
         let https_listen = read.value("PORTCULLIS_HTTPS_LISTEN", NOWHERE, socket_address);
         // development on another port: links and pages follow it
@@ -213,13 +216,13 @@ impl Settings {
             http_listen: read.optional("PORTCULLIS_HTTP_LISTEN", optional_address).flatten(),
             operator_listen: read.optional("PORTCULLIS_OPERATOR_LISTEN", optional_address).flatten(),
             data_dir: read.value("PORTCULLIS_DATA_DIR", PathBuf::new(), |text| Ok::<_, &str>(text.into())),
-            database: database(&mut read),
+            database: database::read(&mut read, &mut given),
             database_connections: read.number("PORTCULLIS_DATABASE_CONNECTIONS", 5..=1000),
-            key_encryption_key: key_encryption_key(&mut read),
-            tls: tls_files(&mut read),
-            trusted_proxies: read.list("PORTCULLIS_TRUSTED_PROXIES", |item| item.parse::<IpNet>().map_err(|_| "is no network like 10.0.0.0/8")),
+            key_encryption_key: key_encryption_key(&mut read, &mut given),
+            trusted_proxies: tls::trusted_proxies(&mut read, &tls, is_production),
+            tls,
             cors_origins: read.list("PORTCULLIS_CORS_ORIGINS", |item| Origin::parse(item, !is_production)),
-            smtp: smtp(&mut read),
+            smtp: smtp(&mut read, &mut given),
             log: read.value("PORTCULLIS_LOG", String::new(), |text| {
                 tracing_subscriber::EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|_| "must be a level or tracing directives")
             }),
@@ -257,15 +260,26 @@ impl Settings {
             // the last two, so that everything before them has been read when one is wrong
             public_url: match public_url {
                 Some(origin) => origin,
-                None => return Err(read.into_error()),
+                None => return Err(all_problems(read, &given, is_production)),
             },
             mail_from: match mail_from {
                 Some(mailbox) => mailbox,
-                None => return Err(read.into_error()),
+                None => return Err(all_problems(read, &given, is_production)),
             },
         };
-        if read.is_fine() { Ok(settings) } else { Err(read.into_error()) }
+        let error = all_problems(read, &given, is_production);
+        if error.0.is_empty() { Ok(settings) } else { Err(error) }
     }
+}
+
+/// What the reader found, and what production has against the secrets.
+fn all_problems(mut read: Reader, given: &[Given], is_production: bool) -> SettingsError {
+    if is_production {
+        for (name, reason) in secrets::judge(given) {
+            read.refuse(name, reason);
+        }
+    }
+    read.into_error()
 }
 
 /// What production must be told: it invents nothing.
@@ -275,8 +289,8 @@ const DEMANDED_IN_PRODUCTION: [&str; 7] = [
     "PORTCULLIS_MAIL_FROM",
     "PORTCULLIS_PUBLIC_URL",
     "PORTCULLIS_SMTP_URL",
-    "PORTCULLIS_TLS_CERTIFICATE_FILE",
-    "PORTCULLIS_TLS_KEY_FILE",
+    TLS_CERTIFICATE,
+    TLS_KEY,
 ];
 
 const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
@@ -289,24 +303,9 @@ fn optional_address(text: &str) -> Result<Option<SocketAddr>, &'static str> {
     if text == "off" { Ok(None) } else { socket_address(text).map(Some) }
 }
 
-fn database(read: &mut Reader) -> Option<Database> {
-    let (service, owner) = (read.secret("DATABASE_URL"), read.secret("PORTCULLIS_OWNER_DATABASE_URL"));
-    if service.is_none() && owner.is_some() {
-        read.refuse("PORTCULLIS_OWNER_DATABASE_URL", "needs DATABASE_URL beside it");
-    }
-    let mut parse = |name, url: &SecretString| {
-        // the parser's message is left out: it may quote the password
-        let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.expose_secret().starts_with(scheme));
-        let options = if is_postgres { url.expose_secret().parse::<PgConnectOptions>().map_err(drop) } else { Err(()) };
-        options.inspect_err(|_| read.refuse(name, "is no Postgres address like postgres://user:password@host/database")).ok()
-    };
-    let owner = owner.map(|url| parse("PORTCULLIS_OWNER_DATABASE_URL", &url));
-    let service = parse("DATABASE_URL", &service?)?;
-    Some(Database { owner: owner.unwrap_or_else(|| Some(service.clone()))?, service })
-}
-
-fn key_encryption_key(read: &mut Reader) -> Option<KeyBytes> {
+fn key_encryption_key(read: &mut Reader, given: &mut Vec<Given>) -> Option<KeyBytes> {
     let text = read.secret("PORTCULLIS_KEY_ENCRYPTION_KEY")?;
+    given.push(Given { name: "PORTCULLIS_KEY_ENCRYPTION_KEY", secret: text.clone() });
     parse_key(text.expose_secret()).inspect_err(|reason| read.refuse("PORTCULLIS_KEY_ENCRYPTION_KEY", reason)).ok()
 }
 
@@ -318,25 +317,16 @@ pub fn parse_key(text: &str) -> Result<KeyBytes, &'static str> {
     const MALFORMED: &str = "must be 32 random bytes in base64 (openssl rand -base64 32)";
     let bytes = zeroize::Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| MALFORMED)?);
     let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| MALFORMED)?;
-    // 32 random bytes have fewer than 16 different values about once in 10^13 keys: this is somebody's placeholder
+    // 32 random bytes have fewer than 16 different values, or fewer than 16 different steps, about once in 10^13 keys: this is
+    // somebody's placeholder
     let different = key.iter().collect::<std::collections::HashSet<_>>().len();
-    if different < 16 { Err("is not random (openssl rand -base64 32)") } else { Ok(KeyBytes::new(key)) }
+    let steps = key.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect::<std::collections::HashSet<_>>().len();
+    if different < 16 || steps < 16 { Err("is not random (openssl rand -base64 32)") } else { Ok(KeyBytes::new(key)) }
 }
 
-fn tls_files(read: &mut Reader) -> Option<TlsFiles> {
-    let path = |text: &str| Ok::<_, &str>(PathBuf::from(text));
-    match (read.optional("PORTCULLIS_TLS_CERTIFICATE_FILE", path), read.optional("PORTCULLIS_TLS_KEY_FILE", path)) {
-        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
-        (None, None) => None,
-        _ => {
-            read.refuse("PORTCULLIS_TLS_CERTIFICATE_FILE", "and PORTCULLIS_TLS_KEY_FILE belong together");
-            None
-        }
-    }
-}
-
-fn smtp(read: &mut Reader) -> Option<Transport> {
+fn smtp(read: &mut Reader, given: &mut Vec<Given>) -> Option<Transport> {
     let url = read.secret("PORTCULLIS_SMTP_URL")?;
+    given.extend(password_in(&url).map(|secret| Given { name: "PORTCULLIS_SMTP_URL", secret }));
     Transport::smtp(&url).inspect_err(|reason| read.refuse("PORTCULLIS_SMTP_URL", reason)).ok()
 }
 

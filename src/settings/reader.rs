@@ -33,16 +33,12 @@ impl Reader {
         Self { values, problems }
     }
 
-    pub(super) fn is_fine(&self) -> bool {
-        self.problems.is_empty()
-    }
-
     pub(super) fn into_error(self) -> SettingsError {
         SettingsError(self.problems)
     }
 
     /// Refuses names that nobody set, be it by value or by file.
-    pub(super) fn demand(&mut self, names: &[&str]) {
+    pub(super) fn demand<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
         for name in names {
             if !self.is_given(name) && !self.is_given(&format!("{name}_FILE")) {
                 self.refuse(name, "must be set in production");

@@ -3,4 +3,5 @@
 mod api_document;
 mod log_lines;
 mod practices;
+mod production;
 mod settings;

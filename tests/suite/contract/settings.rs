@@ -76,18 +76,24 @@ fn production_names_everything_that_it_needs() {
 
 #[test]
 fn a_placeholder_is_no_key() {
-    let told = read(&[("PORTCULLIS_KEY_ENCRYPTION_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")]).err().unwrap();
-    assert!(told.contains("is not random"), "{told}");
+    for key in [
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXY=",
+    ] {
+        let told = read(&[("PORTCULLIS_KEY_ENCRYPTION_KEY", key)]).err().unwrap();
+        assert!(told.contains("is not random"), "{key}: {told}");
+    }
 }
 
 #[test]
 fn a_secret_comes_from_its_value_or_from_a_file_and_not_from_both() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
-    std::fs::write(&path, "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXY=\n").unwrap();
+    std::fs::write(&path, "d2V0IGdyYXZlbCwgdGluIG1vb24hICBtYWRlIHVwIDQ=\n").unwrap();
     let file = path.to_str().unwrap();
     let settings = read(&[("PORTCULLIS_KEY_ENCRYPTION_KEY_FILE", file)]).unwrap();
-    assert_eq!(settings.key_encryption_key.unwrap().expose(), b"0123456789abcdefghijklmnopqrstuv");
+    assert_eq!(settings.key_encryption_key.unwrap().expose(), b"wet gravel, tin moon!  made up 4");
     let told = read(&[("PORTCULLIS_KEY_ENCRYPTION_KEY_FILE", file), ("PORTCULLIS_KEY_ENCRYPTION_KEY", "x")]).err().unwrap();
     assert!(told.contains("are both set"), "{told}");
 }

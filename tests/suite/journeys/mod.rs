@@ -1,10 +1,12 @@
 //! What people do, from end to end.
 
 mod administration;
+mod deployment;
 mod devices;
 mod faults;
 mod first_light;
+mod nodes;
 mod personal_data;
 mod recovery;
-mod the_binary;
+pub mod the_binary;
 pub mod tokens;

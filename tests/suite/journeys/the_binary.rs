@@ -14,9 +14,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
-fn portcullis(folder: &Path) -> Command {
+pub fn portcullis(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
     command.current_dir(folder).env_clear().stdin(Stdio::null());
     // what a shell always has
@@ -30,21 +30,21 @@ fn portcullis(folder: &Path) -> Command {
     command
 }
 
-struct Running {
+pub struct Running {
     child: Child,
     folder: PathBuf,
-    port: String,
+    pub port: String,
     banner: String,
     /// Keeps the pipe open and empty, so that the service can go on logging.
     _drain: std::thread::JoinHandle<()>,
 }
 
 impl Running {
-    fn start(folder: &Path) -> Self {
+    pub fn start(folder: &Path) -> Self {
         Self::start_with(folder, &[])
     }
 
-    fn start_with(folder: &Path, settings: &[(&str, &str)]) -> Self {
+    pub fn start_with(folder: &Path, settings: &[(&str, &str)]) -> Self {
         let mut child = portcullis(folder).envs(settings.iter().copied()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut banner = String::new();
@@ -66,11 +66,11 @@ impl Running {
         Self { child, folder: folder.to_owned(), port, banner, _drain }
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
     }
 
-    fn end(mut self) -> bool {
+    pub fn end(mut self) -> bool {
         let deadline = Instant::now() + DEADLINE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -82,7 +82,7 @@ impl Running {
     }
 
     /// Runs a script as a person would paste it; gives back all that it printed.
-    fn shell(&self, script: &str) -> String {
+    pub fn shell(&self, script: &str) -> String {
         let script = script.replace("localhost:8443", &format!("localhost:{}", self.port));
         let output = Command::new("bash").args(["-euo", "pipefail", "-c", &script]).current_dir(&self.folder).output().unwrap();
         assert!(output.status.success(), "{script}\n{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -141,7 +141,7 @@ fn the_readmes_tour_works_as_written_and_a_second_run_finds_the_same_data() {
     assert!(third.end());
 }
 
-fn fails(command: &mut Command) -> String {
+pub fn fails(command: &mut Command) -> String {
     let Output { status, stderr, .. } = command.output().unwrap();
     let text = String::from_utf8(stderr).unwrap();
     assert!(!status.success() && status.code().is_some(), "{status}: {text}");
@@ -185,7 +185,7 @@ fn the_api_document_is_printed() {
     assert!(document["paths"]["/v1/me"]["patch"].is_object());
 }
 
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !condition() {
         assert!(Instant::now() < deadline, "waited in vain until {what}");

@@ -17,7 +17,7 @@ use portcullis::{
     },
     server::{Parts, Service, tls::Identity},
     sessions::{revocation::Revocations, seen::Seen},
-    settings::Settings,
+    settings::{Settings, Tls},
     state::State,
 };
 use reqwest::{Certificate, Client, Method, RequestBuilder, StatusCode, header::HeaderMap, redirect};
@@ -101,6 +101,7 @@ impl TestApp {
         let tls = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tls");
         std::fs::create_dir_all(&tls).unwrap();
         let identity = Identity::for_development(&tls, &clock).unwrap();
+        let identity = (!matches!(state.settings.tls, Tls::Proxy)).then_some(identity);
         let authority = Certificate::from_pem(&std::fs::read(portcullis::server::tls::authority_certificate(&tls)).unwrap()).unwrap();
         let client = Client::builder()
             .tls_certs_only([authority])

@@ -1,7 +1,7 @@
 //! A socket in front of Postgres that can be cut, or left hanging half-open.
 
 use sqlx::postgres::PgConnectOptions;
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{UnixListener, UnixStream},
@@ -38,6 +38,10 @@ impl Relay {
             }
         });
         Self { folder, behind: behind.clone(), way }
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub fn options(&self) -> PgConnectOptions {

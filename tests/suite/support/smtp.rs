@@ -32,7 +32,11 @@ pub struct SmtpServer {
 impl SmtpServer {
     /// Proves itself with a certificate of the development authority in `tls`.
     pub fn start(tls: &Path, offers: Offers) -> Self {
-        let config = Arc::new(Identity::for_development(tls, &Clock::system()).unwrap().into_config().unwrap());
+        Self::proving(Identity::for_development(tls, &Clock::system()).unwrap(), offers)
+    }
+
+    pub fn proving(identity: Identity, offers: Offers) -> Self {
+        let config = Arc::new(identity.into_config().unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server =
             Self { port: listener.local_addr().unwrap().port(), in_clear: Arc::default(), in_tls: Arc::default(), is_silent: Arc::default() };

@@ -1,0 +1,40 @@
+//! What keeps a configuration from production: all of it at once, from the settings and, where the database can be reached, from
+//! there. `check` prints it; a start in production refuses with the same list.
+//! Practices 9.least-privilege, 9.per-environment. Tests: `tests/suite/contract/production.rs`.
+
+use crate::{
+    platform::db,
+    settings::{Environment, Settings, SettingsError, Values},
+};
+use std::io::Write;
+
+/// Settings that nothing speaks against. Development is asked less: what it lacks is made.
+pub(super) async fn settings() -> anyhow::Result<Settings> {
+    let values = Settings::process_values()?;
+    let settings = Settings::from_map(values.clone());
+    if settings.as_ref().is_ok_and(|settings| settings.environment == Environment::Development) {
+        return Ok(settings?);
+    }
+    let problems = problems(&settings, &values).await;
+    if problems.is_empty() { Ok(settings?) } else { Err(SettingsError(problems).into()) }
+}
+
+/// Judges the environment as production would, and prints what it finds.
+pub(super) async fn run() -> anyhow::Result<()> {
+    let mut values = Settings::process_values()?;
+    values.insert("PORTCULLIS_ENV".into(), "production".into());
+    let problems = problems(&Settings::from_map(values.clone()), &values).await;
+    if !problems.is_empty() {
+        return Err(SettingsError(problems).into());
+    }
+    writeln!(std::io::stdout(), "nothing speaks against production with these settings")?;
+    Ok(())
+}
+
+async fn problems(settings: &Result<Settings, SettingsError>, values: &Values) -> Vec<String> {
+    let mut problems = settings.as_ref().err().map(|error| error.0.clone()).unwrap_or_default();
+    if let Some(database) = Settings::database_in(values) {
+        problems.extend(db::unfit(&database.service).await.into_iter().map(|problem| format!("DATABASE_URL: {problem}")));
+    }
+    problems
+}

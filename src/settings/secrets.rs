@@ -1,0 +1,58 @@
+//! What production refuses in a secret, however it was set: placeholders, short ones, and one that serves twice (whoever learns the
+//! one has the other). Judged by text, so that no rule depends on where the secret goes. A secret never enters a message.
+//! Practices 9.never-hardcode, 9.per-environment. Tests: `tests/suite/contract/production.rs`.
+
+use secrecy::{ExposeSecret, SecretString};
+use std::collections::HashSet;
+use url::Url;
+
+/// Passwords that machines use are made by machines: 16 characters are no burden.
+const SHORTEST: usize = 16;
+
+/// Text of examples, in lower case.
+const SAMPLES: [&str; 12] = [
+    "password",
+    "passwort",
+    "changeme",
+    "change-me",
+    "change_me",
+    "secret",
+    "example",
+    "sample",
+    "placeholder",
+    "portcullis",
+    "postgres",
+    "12345678",
+];
+
+/// A secret and the setting that it came from.
+pub(super) struct Given {
+    pub name: &'static str,
+    pub secret: SecretString,
+}
+
+/// The password in an address, as it is meant.
+pub(super) fn password_in(url: &SecretString) -> Option<SecretString> {
+    let url = Url::parse(url.expose_secret()).ok()?;
+    let password = url.password()?;
+    let decoded = url::form_urlencoded::parse(format!("p={}", password.replace('+', "%2B")).as_bytes()).next().map(|(_, value)| value.into_owned());
+    Some(decoded.unwrap_or_else(|| password.to_owned()).into())
+}
+
+/// What is wrong, by setting.
+pub(super) fn judge(all: &[Given]) -> Vec<(&'static str, String)> {
+    let mut problems = Vec::new();
+    for (at, Given { name, secret }) in all.iter().enumerate() {
+        let text = secret.expose_secret();
+        let lower = text.to_lowercase();
+        if SAMPLES.iter().any(|sample| lower.contains(sample)) || text.chars().collect::<HashSet<_>>().len() < 8 {
+            problems.push((*name, "looks like a placeholder: make one with `openssl rand -hex 32`".to_owned()));
+        } else if text.chars().count() < SHORTEST {
+            problems.push((*name, format!("has a secret of fewer than {SHORTEST} characters")));
+        }
+        if let Some(other) = all[..at].iter().find(|other| other.secret.expose_secret() == text) {
+            problems.push((*name, format!("has the same secret as {}", other.name)));
+        }
+    }
+    problems
+}

@@ -1,0 +1,135 @@
+//! Production refuses what is unsafe, all of it at once, and `portcullis check` says the same beforehand.
+
+use crate::{
+    journeys::the_binary::{fails, portcullis},
+    support::TestDatabase,
+};
+use portcullis::settings::Settings;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, postgres::PgConnectOptions};
+use std::{collections::HashMap, path::Path};
+
+const KEY: &str = "3q2+7wH1Jm0Yb8rN5xKfPzQvUoWc4TgLsAiEdRjXh9k=";
+
+/// Settings that nothing speaks against, but for those that a test changes.
+fn production(changed: &[(&str, &str)]) -> HashMap<String, String> {
+    let fine = [
+        ("PORTCULLIS_ENV", "production"),
+        ("DATABASE_URL", "postgres://service:Vb7kQ2mZx9TfLw4RnJ8c@db.internal/portcullis"),
+        ("PORTCULLIS_KEY_ENCRYPTION_KEY", KEY),
+        ("PORTCULLIS_MAIL_FROM", "Accounts <accounts@example.com>"),
+        ("PORTCULLIS_PUBLIC_URL", "https://accounts.example.com"),
+        ("PORTCULLIS_SMTP_URL", "smtps://accounts:Hc5rWq8nYt3LkVd6Bz@mail.internal"),
+        ("PORTCULLIS_TLS_CERTIFICATE_FILE", "/etc/portcullis/certificate.pem"),
+        ("PORTCULLIS_TLS_KEY_FILE", "/etc/portcullis/key.pem"),
+    ];
+    fine.iter().chain(changed).filter(|(_, value)| !value.is_empty()).map(|(name, value)| ((*name).into(), (*value).into())).collect()
+}
+
+fn problems(changed: &[(&str, &str)]) -> String {
+    let mut values = production(changed);
+    for (name, value) in changed {
+        if value.is_empty() {
+            values.remove(*name);
+        }
+    }
+    Settings::from_map(values).err().map(|error| error.to_string()).unwrap_or_default()
+}
+
+#[test]
+fn good_settings_are_good() {
+    assert_eq!(problems(&[]), "");
+    let without_passwords =
+        [("DATABASE_URL", "postgres://service@%2Fvar%2Frun%2Fpostgresql/portcullis"), ("PORTCULLIS_SMTP_URL", "smtps://mail.internal")];
+    assert_eq!(problems(&without_passwords), "", "somebody else's means of proof");
+}
+
+#[test]
+fn unsafe_secrets_are_refused_and_not_shown() {
+    for (name, value, expected) in [
+        ("DATABASE_URL", "postgres://service:password@db/p", "DATABASE_URL looks like a placeholder"),
+        ("DATABASE_URL", "postgres://service:Change-Me-Please-42x@db/p", "DATABASE_URL looks like a placeholder"),
+        ("DATABASE_URL", "postgres://service:abababababababababab@db/p", "DATABASE_URL looks like a placeholder"),
+        ("DATABASE_URL", "postgres://service:Vb7kQ2mZx9T@db/p", "DATABASE_URL has a secret of fewer than 16 characters"),
+        ("DATABASE_URL", "postgres://service:%50%61ssword%2Dof%2Dmine%2D1@db/p", "DATABASE_URL looks like a placeholder"),
+        ("DATABASE_URL", "postgres://service:Hc5rWq8nYt3LkVd6Bz@db/p", "has the same secret as DATABASE_URL"),
+        ("PORTCULLIS_SMTP_URL", "smtps://accounts:postgres@mail", "PORTCULLIS_SMTP_URL looks like a placeholder"),
+        ("PORTCULLIS_KEY_ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "PORTCULLIS_KEY_ENCRYPTION_KEY is not random"),
+        ("PORTCULLIS_OWNER_DATABASE_URL", "postgres://owner:Vb7kQ2mZx9TfLw4RnJ8c@db/p", "has the same secret as"),
+    ] {
+        let told = problems(&[(name, value)]);
+        assert!(told.contains(expected), "{value}: {told}");
+        assert!(!told.contains(value.rsplit_once('@').map_or(value, |(start, _)| start.rsplit(':').next().unwrap())), "{told}");
+    }
+}
+
+#[test]
+fn clear_text_is_taken_from_a_named_proxy_only() {
+    let proxy = [("PORTCULLIS_TLS", "proxy"), ("PORTCULLIS_TLS_CERTIFICATE_FILE", ""), ("PORTCULLIS_TLS_KEY_FILE", "")];
+    assert!(problems(&proxy).contains("PORTCULLIS_TRUSTED_PROXIES must name the proxy"), "{}", problems(&proxy));
+    let with = |networks| problems(&[&proxy[..], &[("PORTCULLIS_TRUSTED_PROXIES", networks)]].concat());
+    assert_eq!(with("10.0.0.0/8"), "");
+    assert!(with("0.0.0.0/0").contains("trusts everybody") && with("10.0.0.0/8, ::/0").contains("trusts everybody"));
+    assert!(problems(&[("PORTCULLIS_TLS", "proxy"), ("PORTCULLIS_TRUSTED_PROXIES", "10.0.0.0/8")]).contains("are of no use"));
+    assert!(problems(&[("PORTCULLIS_TLS", "off")]).contains("PORTCULLIS_TLS must be on or proxy"));
+}
+
+fn url(options: &PgConnectOptions) -> String {
+    options.to_url_lossy().to_string()
+}
+
+#[tokio::test]
+async fn check_and_a_start_in_production_list_everything_at_once() {
+    let t = TestDatabase::create().await;
+    let folder = tempfile::tempdir().unwrap();
+    let run = |database: &str, arguments: &[&str], changed: &[(&str, &str)]| {
+        let mut command = portcullis(folder.path());
+        command.args(arguments).envs(production(changed)).env("DATABASE_URL", database);
+        command
+    };
+    let database = t.feed.clone();
+    let name = database.get_database().unwrap().to_owned();
+
+    // a superuser's login, the owner's, a schema that lacks its last migration, and a wrong setting
+    let superuser = url(&t.superuser.clone().database(&name));
+    let owner = url(&t.owner);
+    let behind = PgConnection::connect_with(&t.superuser.clone().database(&name)).await.unwrap();
+    let mut behind = behind;
+    behind.execute("DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)").await.unwrap();
+    for arguments in [&["check"][..], &[]] {
+        let told = fails(&mut run(&superuser, arguments, &[("PORTCULLIS_WORKERS", "0"), ("PORTCULLIS_SMTP_URL", "smtps://accounts:secret@mail")]));
+        for part in [
+            "DATABASE_URL: its login is a superuser",
+            "DATABASE_URL: the schema is behind",
+            "PORTCULLIS_WORKERS must be",
+            "PORTCULLIS_SMTP_URL looks like a placeholder",
+        ] {
+            assert!(told.contains(part), "{arguments:?}: {part} is not in\n{told}");
+        }
+    }
+    let told = fails(&mut run(&owner, &["check"], &[]));
+    assert!(told.contains("its login owns the tables") && told.contains("its login may create tables"), "{told}");
+    let told = fails(&mut run("postgres://service:Vb7kQ2mZx9TfLw4RnJ8c@127.0.0.1:1/p", &["check"], &[]));
+    assert!(told.contains("DATABASE_URL: cannot be reached") && !told.contains("Vb7k"), "{told}");
+
+    // a database as it should be, with the login that `migrate` makes
+    let t = TestDatabase::create().await;
+    let login = format!("service_{}", t.feed.get_database().unwrap());
+    let service = url(&t.feed.clone().username(&login).password("Vb7kQ2mZx9TfLw4RnJ8c").options([("role", "none")]));
+    let service = service.split("&options").next().unwrap().to_owned();
+    let migrated = portcullis(Path::new("."))
+        .current_dir(folder.path())
+        .arg("migrate")
+        .env("DATABASE_URL", &service)
+        .env("PORTCULLIS_OWNER_DATABASE_URL", url(&t.superuser.clone().database(t.feed.get_database().unwrap())))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(migrated.stdout).unwrap();
+    assert!(migrated.status.success() && said.contains(&format!("made the login {login}")), "{said}{}", String::from_utf8_lossy(&migrated.stderr));
+    let checked = run(&service, &["check"], &[("PORTCULLIS_ENV", "development")]).output().unwrap();
+    let said = String::from_utf8(checked.stdout).unwrap();
+    assert!(checked.status.success() && said.contains("nothing speaks against production"), "{said}{}", String::from_utf8_lossy(&checked.stderr));
+    let mut superuser = PgConnection::connect_with(&t.superuser.clone().database(t.feed.get_database().unwrap())).await.unwrap();
+    superuser.execute(AssertSqlSafe(format!("ALTER ROLE {login} CREATEROLE"))).await.unwrap();
+    assert!(fails(&mut run(&service, &["check"], &[])).contains("its login may create roles"));
+    superuser.execute(AssertSqlSafe(format!("DROP ROLE {login}"))).await.unwrap();
+}
