@@ -1,6 +1,7 @@
 //! A thief has a full dump of the database. Nothing in it signs anybody in, completes a registration or opens a letter.
 
 use crate::support::app::{PASSWORD, TestApp};
+use portcullis::platform::keyring::Purpose;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -12,6 +13,9 @@ async fn a_dump_holds_no_password_cookie_key_token_or_code() {
     let letter = app.letter_to("bob@example.org").await;
     app.visitor().post("/v1/auth/password/forgot", json!({ "email": "ada@example.org" })).await;
     app.sign_in("ada@example.org").await;
+    let (with_tokens, first) = app.token_sign_in("ada@example.org").await;
+    let second = with_tokens.exchange(&first).await.json()["refresh_token"].as_str().unwrap().to_owned();
+    let tokens = (with_tokens.bearer.clone().unwrap(), second);
     ada.post("/v1/me/email", json!({ "email": "new@example.org", "current_password": PASSWORD })).await;
     let others = [
         app.letter_about("ada@example.org", "/go/reset").await,
@@ -35,7 +39,15 @@ async fn a_dump_holds_no_password_cookie_key_token_or_code() {
     assert!(dump.contains("ada@example.org") && dump.contains("$argon2id$"), "the dump is whole");
     let cookie = ada.cookie.unwrap();
     let device = ada.device.unwrap().split('.').next_back().unwrap().to_owned();
-    let own = [PASSWORD.to_owned(), cookie.split_once('=').unwrap().1.to_owned(), ada.csrf.unwrap(), device];
+    let own = [
+        tokens.0,
+        tokens.1,
+        app.state.keyring.active(Purpose::RefreshToken).1.expose().iter().map(|byte| format!("{byte:02x}")).collect(),
+        PASSWORD.to_owned(),
+        cookie.split_once('=').unwrap().1.to_owned(),
+        ada.csrf.unwrap(),
+        device,
+    ];
     let mailed = others.into_iter().chain([letter]).flat_map(|letter| [letter.token, letter.code]).flatten();
     for secret in own.into_iter().chain(mailed) {
         // bytea shows as hexadecimal

@@ -36,10 +36,19 @@ async fn no_password_token_code_cookie_or_address_is_logged() {
     let reset = json!({ "token": mailed[0].token, "password": "canary of the log: slow copper rain" });
     assert_eq!(visitor.post("/v1/auth/password/reset", reset).await.status, 204);
 
+    let (with_tokens, first) = app.token_member("tokens-canary-of-the-log@example.org").await;
+    let second = with_tokens.exchange(&first).await.json()["refresh_token"].as_str().unwrap().to_owned();
+    with_tokens.get("/v1/auth/verify").await;
+    with_tokens.exchange("canary-refresh-token-of-the-log").await;
+    let mut forger = app.visitor();
+    forger.bearer = Some("canary.access-token.of-the-log".into());
+    forger.get("/v1/me").await;
+    let access = with_tokens.bearer.clone().unwrap();
+
     let text = log::text();
     assert!(text.contains("/v1/auth/register/complete") && text.contains("/v1/auth/password/reset"), "the log is there");
     let cookie = ada.cookie.unwrap().split_once('=').unwrap().1.to_owned();
-    let own = [PASSWORD.into(), wrong.into(), cookie, ada.csrf.unwrap(), stranger.device.unwrap()];
+    let own = [PASSWORD.into(), wrong.into(), cookie, ada.csrf.unwrap(), stranger.device.unwrap(), access, first, second];
     let mailed = mailed.into_iter().chain([letter]).flat_map(|letter| [letter.token, letter.code]).flatten();
     let secrets: Vec<String> = own.into_iter().chain(mailed).chain(["of-the-log".into(), "of the log".into()]).collect();
     for secret in &secrets {
