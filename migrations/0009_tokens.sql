@@ -36,7 +36,8 @@ CREATE TABLE refresh_tokens (
     CHECK ((parent IS NULL) = (nonce IS NULL) AND (nonce IS NULL) = (key_version IS NULL))
 );
 CREATE INDEX refresh_tokens_session ON refresh_tokens (session_id);
-GRANT SELECT, INSERT, UPDATE (used_at, used_from) ON refresh_tokens TO portcullis_runtime;
+CREATE INDEX refresh_tokens_used ON refresh_tokens (used_at) WHERE used_at IS NOT NULL;
+GRANT SELECT, INSERT, UPDATE (used_at, used_from), DELETE ON refresh_tokens TO portcullis_runtime;
 
 ALTER TABLE users ADD COLUMN authz_changed_at timestamptz NOT NULL DEFAULT '-infinity';
 CREATE INDEX users_authz_changed ON users (authz_changed_at) WHERE authz_changed_at > '-infinity';

@@ -107,8 +107,8 @@ pub enum LoginAnswer {
 
 /// Sign in
 ///
-/// Sets the session cookie or gives tokens, and sets a cookie by which this device is known next time. Sessions that the browser's
-/// cookies carried before end.
+/// Sets the session cookie or gives tokens, and sets a cookie by which this device is known next time. Sessions that the call itself
+/// carries, by cookie or token, end.
 #[utoipa::path(post, path = "/v1/auth/login", tag = "auth", request_body = Login,
     responses((status = 200, description = "Signed in", body = LoginAnswer)))]
 pub async fn login(caller: Anyone, state: Data<State>, session: Session, body: Valid<Json<Login>>) -> Result<HttpResponse, ApiError> {
@@ -278,14 +278,14 @@ async fn start_session(
     Ok(Begun { started, granted })
 }
 
-/// Those that this browser's cookies carry: their keys are about to be overwritten.
+/// Those that this client brings along: what carries them is about to be overwritten.
 async fn end_sessions_before(connection: &mut PgConnection, state: &State, anyone: &Anyone) -> Result<(), ApiError> {
-    let by_cookie = anyone.principal.filter(|before| before.transport == Transport::Cookie).map(|before| (before.account, before.session));
+    let by_principal = anyone.principal.map(|before| (before.account, before.session));
     let by_token = match &anyone.caller.refresh_cookie {
-        Some(token) => sessions::store::session_of_refresh_token(connection, &SecretToken::sent(token.clone()).digest()).await?,
+        Some(token) => refresh::store::session_of(connection, &SecretToken::sent(token.clone()).digest()).await?,
         None => None,
     };
-    for (account, session) in [by_cookie, by_token].into_iter().flatten() {
+    for (account, session) in [by_principal, by_token].into_iter().flatten() {
         sessions::end_own(connection, &state.revocations, account, session, state.clock.now()).await?;
     }
     Ok(())

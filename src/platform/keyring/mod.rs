@@ -222,14 +222,16 @@ impl Keyring {
     /// The same, unless it was just done: for what strangers can cause.
     ///
     /// # Errors
-    /// [`KeyringError`].
+    /// [`KeyringError`], of the call that looked; those that waited for it go on with the keys in memory.
     pub async fn reload_unless_recent(&self, pool: &PgPool) -> Result<(), KeyringError> {
         let mut last = self.0.last_look.lock().await;
-        if last.is_none_or(|last| last.elapsed() >= LOOKED_FOR) {
-            self.reload(pool).await?;
-            *last = Some(Instant::now());
+        if last.is_some_and(|last| last.elapsed() < LOOKED_FOR) {
+            return Ok(());
         }
-        Ok(())
+        let outcome = self.reload(pool).await;
+        // also after a failure: a database that is away must not make everybody wait in a row
+        *last = Some(Instant::now());
+        outcome
     }
 
     pub(super) fn key_encryption_key(&self) -> &KeyBytes {

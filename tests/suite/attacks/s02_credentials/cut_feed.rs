@@ -4,7 +4,7 @@ use crate::support::{
     app::TestApp,
     relay::{Relay, Way},
 };
-use portcullis::sessions::revocation::TRUSTED_FOR;
+use portcullis::sessions::revocation::{Standing, TRUSTED_FOR};
 use serde_json::json;
 use std::time::Instant;
 
@@ -37,6 +37,56 @@ async fn a_node_that_hears_nothing_asks_the_database() {
         relay.set(Way::Open);
         deaf.wait_for("the feed", async || deaf.state.revocations.is_trusted().then_some(())).await;
         assert_eq!(still_in.get("/v1/auth/verify").await.code(), "INVALID_TOKEN", "{way:?}: what was said meanwhile is known");
+    }
+}
+
+#[actix_web::test]
+async fn a_connection_that_hangs_is_given_up() {
+    let app = TestApp::start().await;
+    let relay = Relay::before(&app.database.feed);
+    let deaf = app.node(Some(relay.options())).await;
+    let before = relay.connections();
+    relay.hang();
+    deaf.wait_for("another connection", async || (relay.connections() > before).then_some(())).await;
+    let (ada, _) = app.token_member("ada@example.org").await;
+    assert_eq!(ada.post("/v1/auth/logout", json!({})).await.status, 204);
+    deaf.wait_for("what is said on it", async || (ada.at(&deaf).get("/v1/auth/verify").await.code() == "INVALID_TOKEN").then_some(())).await;
+}
+
+#[actix_web::test]
+async fn what_a_deaf_node_ends_or_takes_away_itself_is_gone_there_at_once() {
+    let app = TestApp::start().await;
+    let relay = Relay::before(&app.database.feed);
+    let deaf = app.node(Some(relay.options())).await;
+    let root = app.administrator().await.at(&deaf);
+    app.role("reader", &["users:read"]).await;
+    app.create_account("ada@example.org").await;
+    let roles = format!("/v1/users/{}/roles", app.id_of("ada@example.org").await);
+    let given = json!({ "roles": [{ "role": "reader" }] });
+    for (what, change) in [("taken", json!({ "roles": [] })), ("edited", json!({ "description": "x", "permissions": [] })), ("ended", json!({}))] {
+        assert_eq!(root.put(&roles, given.clone()).await.status, 200);
+        let (ada, _) = app.token_sign_in("ada@example.org").await;
+        let there = ada.at(&deaf);
+        deaf.wait_for("memory to answer", async || {
+            let claims = crate::journeys::tokens::part(ada.bearer.as_deref().unwrap(), 1);
+            let id = |name: &str| claims[name].as_str().unwrap().parse().unwrap();
+            let version = i32::try_from(claims["authz_version"].as_i64().unwrap()).unwrap();
+            (deaf.state.revocations.standing(id("sid"), id("sub"), version) == Standing::Good).then_some(())
+        })
+        .await;
+        relay.set(Way::HalfOpen);
+        assert_eq!(there.get("/v1/auth/verify?permission=users:read").await.status, 200, "{what}");
+        let (done, expected) = match what {
+            "taken" => (root.put(&roles, change).await, "FORBIDDEN"),
+            "edited" => (root.put("/v1/roles/reader", change).await, "FORBIDDEN"),
+            _ => (there.post("/v1/auth/logout", change).await, "INVALID_TOKEN"),
+        };
+        assert!(done.status.is_success(), "{what}: {}", done.text);
+        assert_eq!(there.get("/v1/auth/verify?permission=users:read").await.code(), expected, "{what}");
+        assert!(deaf.state.revocations.is_trusted() || what == "ended", "{what}: it was no distrust that helped");
+        relay.set(Way::Open);
+        let restored = sqlx::query("INSERT INTO role_permissions VALUES ('reader', 'users:read') ON CONFLICT DO NOTHING");
+        restored.execute(&app.database.pool).await.unwrap();
     }
 }
 

@@ -39,7 +39,8 @@ async fn a_token_without_a_signature_is_worth_nothing() {
         is_refused(&app, &format!("{unsigned}.{signature}"), alg).await;
     }
     is_refused(&app, &format!("{signed}."), "no signature").await;
-    is_refused(&app, &format!("{signed}.{}", signature.replace(&signature[..1], "A")), "another signature").await;
+    let other = if signature.starts_with('A') { "B" } else { "A" };
+    is_refused(&app, &format!("{signed}.{other}{}", &signature[1..]), "another signature").await;
     is_refused(&app, &format!("{token}="), "padding").await;
     is_refused(&app, &"x".repeat(100_000), "no token").await;
 }

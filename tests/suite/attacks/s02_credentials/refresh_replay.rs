@@ -106,6 +106,20 @@ async fn refreshing_does_not_move_the_end_and_not_refreshing_ends_it() {
 }
 
 #[actix_web::test]
+async fn a_copy_that_was_forgotten_is_worth_nothing() {
+    let app = TestApp::start().await;
+    let (ada, first) = app.token_member("ada@example.org").await;
+    let second = refresh_token(&ada.exchange(&first).await);
+    app.clock.advance(Duration::days(6));
+    let third = refresh_token(&ada.exchange(&second).await);
+    app.clock.advance(Duration::days(2));
+    app.run_jobs().await;
+    assert_eq!(app.count("SELECT count(*) FROM refresh_tokens").await, 2, "used a week ago: forgotten");
+    assert_eq!(ada.exchange(&first).await.code(), "INVALID_REFRESH_TOKEN");
+    refresh_token(&ada.exchange(&third).await);
+}
+
+#[actix_web::test]
 async fn nothing_is_refreshed_after_signing_out_at_another_node() {
     let app = TestApp::start().await;
     let other = app.node(None).await;

@@ -3,8 +3,11 @@
 //! The successor of a token is derived from it, from a nonce that its row keeps, and from a key of the keyring. So a client that lost
 //! the answer, or whose second tab asks with the same token, gets the same successor again and nothing forks: for ten seconds, and
 //! only until the successor is used. After that an old token is a copy in somebody else's hands; the whole family ends.
-//! What this cannot see is a thief who exchanges in step with the victim within the grace.
+//! What this cannot see is a thief who exchanges in step with the victim within the grace, and a copy that comes back after a week,
+//! when its row has been forgotten: it is worth nothing, but ends nothing.
 //! Practice 2.revocation. Attacks: `tests/suite/attacks/s02_credentials/refresh_replay.rs`.
+
+pub mod store;
 
 use crate::{
     access::{Principal, Transport},
@@ -12,7 +15,7 @@ use crate::{
         crypto::{self, SecretToken},
         keyring::{Keyring, Purpose},
     },
-    sessions::{TokenLifetimes, revocation::Revocations, store},
+    sessions::{TokenLifetimes, revocation::Revocations},
 };
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -59,7 +62,7 @@ pub struct Exchanged {
 /// When the database is away.
 pub async fn first(connection: &mut PgConnection, session: Uuid, now: OffsetDateTime) -> Result<SecretToken, sqlx::Error> {
     let token = SecretToken::generate();
-    store::insert_refresh_token(connection, &token.digest(), session, now).await?;
+    store::insert_first(connection, &token.digest(), session, now).await?;
     Ok(token)
 }
 
