@@ -18,6 +18,8 @@ ALTER TABLE sessions
     ADD COLUMN amr text[] NOT NULL DEFAULT '{pwd}',
     -- what its user is told when it is asked for again
     ADD COLUMN end_reason text CHECK (end_reason IN ('refresh_token_replayed')),
+    -- of the cookie that a refresh token in a cookie needs beside it; NULL: the token comes in the body
+    ADD COLUMN tie_digest bytea CHECK (octet_length(tie_digest) = 32),
     ADD CHECK (end_reason IS NULL OR revoked_at IS NOT NULL);
 CREATE INDEX sessions_tokens_ended ON sessions (revoked_at) WHERE transport = 'token' AND revoked_at IS NOT NULL;
 

@@ -132,7 +132,7 @@ pub async fn login(caller: Anyone, state: Data<State>, session: Session, body: V
     };
     let device = proven.device.map_or_else(|| crypto::uuid_v7(state.clock.now()), |device| device.id);
     let device = known_device::cookie(&state, caller.caller.device_cookie.as_deref(), device, &email);
-    let Begun { started, granted } = start_session(&state, &email, &proven, &caller, transport, failures).await?;
+    let Begun { started, granted } = start_session(&state, &email, &proven, &caller, (transport, refresh_in), failures).await?;
     let mut response = HttpResponse::Ok();
     response.cookie(device);
     let Some((grant, access_token)) = granted else {
@@ -240,11 +240,12 @@ async fn start_session(
     email: &Email,
     proven: &Proven,
     anyone: &Anyone,
-    transport: Transport,
+    (transport, refresh_in): (Transport, RefreshIn),
     failures: Count,
 ) -> Result<Begun, ApiError> {
     let now = state.clock.now();
     let may_notify = proven.device.is_some() || mailed::may_notify(state, email).await?;
+    tokens::know_keys(state).await?;
     let mut transaction = state.pool.begin().await?;
     let is_first = accounts::store::mark_signed_in(&mut transaction, AccountId(proven.account), now).await?;
     let is_confirmed = credentials::store::confirm_password(&mut transaction, proven.account, &proven.hash, proven.upgraded.as_ref()).await?;
@@ -266,8 +267,9 @@ async fn start_session(
         Transport::Token => {
             let principal = Principal { account: proven.account, session: started.id, transport, assurance: 1, authenticated_at: now };
             let Started { idle_expires_at, absolute_expires_at, .. } = started;
-            let refresh_token = refresh::first(&mut transaction, started.id, now).await?;
-            let grant = Grant { principal, amr: vec!["pwd".into()], refresh_token, idle_expires_at, absolute_expires_at };
+            let tie = (refresh_in == RefreshIn::Cookie).then(SecretToken::generate);
+            let refresh_token = refresh::first(&mut transaction, started.id, tie.as_ref(), now).await?;
+            let grant = Grant { principal, amr: vec!["pwd".into()], refresh_token, tie, idle_expires_at, absolute_expires_at };
             let access_token = tokens::grant(&mut transaction, state, &grant).await?;
             Some((grant, access_token))
         }
@@ -361,7 +363,7 @@ pub(super) fn signed_out(principal: &Principal, session: &Session) -> HttpRespon
     let mut answer = HttpResponse::NoContent();
     match principal.transport {
         Transport::Cookie => session.purge(),
-        Transport::Token => _ = answer.cookie(refresh_cookie::removal()),
+        Transport::Token => refresh_cookie::removals().into_iter().for_each(|removal| _ = answer.cookie(removal)),
     }
     answer.finish()
 }

@@ -168,7 +168,7 @@ pub async fn close_account(
     session.purge();
     let mut answer = HttpResponse::Ok();
     if principal.transport == Transport::Token {
-        answer.cookie(refresh_cookie::removal());
+        refresh_cookie::removals().into_iter().for_each(|removal| _ = answer.cookie(removal));
     }
     Ok(answer.json(AccountClosing { erased_at: now + grace }))
 }

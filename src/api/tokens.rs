@@ -8,7 +8,7 @@ use crate::{
     api::mailed,
     audit::{self, Entry, Event},
     edge::{
-        guard::{Anyone, Caller, WithToken},
+        guard::{Anyone, WithToken},
         refresh_cookie,
         valid::Valid,
     },
@@ -19,7 +19,7 @@ use crate::{
         keyring::PUBLISHED_AHEAD,
     },
     sessions::{
-        refresh::{self, Exchange, Exchanged},
+        refresh::{self, Exchange, Exchanged, Sent},
         token::{self, Subject},
     },
     state::State,
@@ -79,8 +79,19 @@ pub(super) struct Grant {
     pub principal: Principal,
     pub amr: Vec<String>,
     pub refresh_token: SecretToken,
+    /// For the browser that is given the first token in a cookie.
+    pub tie: Option<SecretToken>,
     pub idle_expires_at: OffsetDateTime,
     pub absolute_expires_at: OffsetDateTime,
+}
+
+/// To be called before the transaction of a [`grant`], which must not wait for a second connection: this node may not have heard that
+/// its key was revoked.
+pub(super) async fn know_keys(state: &State) -> Result<(), ApiError> {
+    if !state.revocations.is_trusted() {
+        state.keyring.reload_unless_recent(&state.pool).await?;
+    }
+    Ok(())
 }
 
 /// Makes the access token, in the transaction that the session was started or refreshed in: authority is read there.
@@ -91,10 +102,6 @@ pub(super) async fn grant(connection: &mut PgConnection, state: &State, grant: &
     // the token must not outlive the session, nor a permission that it names
     let until = held.first_end().map_or(grant.absolute_expires_at, |end| end.min(grant.absolute_expires_at));
     let subject = Subject { principal: grant.principal, amr: grant.amr.clone(), scope: held.names(), authz_version, until };
-    if !state.revocations.is_trusted() {
-        // this node may not have heard that its key was revoked
-        state.keyring.reload_unless_recent(&state.pool).await?;
-    }
     token::issue(&state.keyring, &state.settings.parties, subject, state.settings.sessions.tokens.access, now).map_err(ApiError::internal)
 }
 
@@ -109,7 +116,11 @@ pub(super) fn give(
     let refresh_token = match refresh_in {
         RefreshIn::Body => Some(grant.refresh_token.expose().to_owned()),
         RefreshIn::Cookie => {
-            response.cookie(refresh_cookie::cookie(&grant.refresh_token, grant.absolute_expires_at, state.clock.now()));
+            let (ends, now) = (grant.absolute_expires_at, state.clock.now());
+            response.cookie(refresh_cookie::cookie(&grant.refresh_token, ends, now));
+            if let Some(tie) = &grant.tie {
+                response.cookie(refresh_cookie::tie(tie, ends, now));
+            }
             None
         }
     };
@@ -143,24 +154,32 @@ pub struct Refresh {
     responses((status = 200, description = "The next tokens", body = Tokens)))]
 pub async fn refresh_tokens(anyone: Anyone, state: Data<State>, body: Valid<Json<Refresh>>) -> Result<HttpResponse, ApiError> {
     let Anyone { caller, .. } = anyone;
-    let (token, refresh_in) = match (body.0.into_inner().refresh_token, caller.refresh_cookie.clone()) {
-        (Some(token), None) => (token, RefreshIn::Body),
-        (None, Some(token)) => (token, RefreshIn::Cookie),
+    let (token, tie, refresh_in) = match (body.0.into_inner().refresh_token, caller.refresh_cookie.clone()) {
+        (Some(token), None) => (token, None, RefreshIn::Body),
+        (None, Some(token)) => (token, caller.refresh_tie.clone(), RefreshIn::Cookie),
         (None, None) => return Err(ApiError::new(ErrorCode::InvalidRefreshToken)),
         (Some(_), Some(_)) => return Err(ApiError::invalid_field("refresh_token", "is in the body and in a cookie")),
     };
-    let (now, from) = (state.clock.now(), state.settings.session_address.of(caller.client.0));
-    let (token, lifetimes) = (SecretToken::sent(token), state.settings.sessions.tokens);
+    let (now, lifetimes) = (state.clock.now(), state.settings.sessions.tokens);
+    let from = state.settings.session_address.of(caller.client.0);
+    let sent = Sent { token: SecretToken::sent(token), tie: tie.map(SecretToken::sent), from };
+    know_keys(&state).await?;
     let mut transaction = state.pool.begin().await?;
-    let exchange = refresh::exchange(&mut transaction, &state.keyring, &state.revocations, &token, from.as_deref(), lifetimes, now).await?;
+    let exchange = refresh::exchange(&mut transaction, &state.keyring, &state.revocations, &sent, lifetimes, now).await?;
     let exchanged = match exchange {
         Exchange::Done(exchanged) => exchanged,
         Exchange::Worthless => return Err(ApiError::new(ErrorCode::InvalidRefreshToken)),
         Exchange::EndedByReplay => return Err(ApiError::new(ErrorCode::RefreshTokenReplayed)),
         Exchange::Replayed { account, session, before_from } => {
-            tell_of_replay(&mut transaction, &state, &caller, (account, session), before_from).await?;
+            metrics::counter!("portcullis_refresh_replays_total").increment(1);
+            let entry = Entry::new(Event::RefreshReplayed, &caller.origin, None, Some(account)).refused();
+            let entry = entry.detail(json!({ "session": session })).other_address(before_from);
+            audit::record(&mut transaction, &state.keyring, now, entry).await?;
             transaction.commit().await?;
-            mailed::sent(&state);
+            // only now: whatever becomes of the letter, the session is over
+            if let Err(error) = tell_owner_of_replay(&state, account).await {
+                tracing::warn!(%error, "the letter about a replayed refresh token was not sent");
+            }
             return Err(ApiError::new(ErrorCode::RefreshTokenReplayed));
         }
     };
@@ -170,7 +189,7 @@ pub async fn refresh_tokens(anyone: Anyone, state: Data<State>, body: Valid<Json
         let entry = Entry::own(Event::RefreshRepeated, &caller.origin, principal.account).detail(detail).other_address(before_from);
         audit::record(&mut transaction, &state.keyring, now, entry).await?;
     }
-    let granted = Grant { principal, amr, refresh_token: successor, idle_expires_at, absolute_expires_at };
+    let granted = Grant { principal, amr, refresh_token: successor, tie: None, idle_expires_at, absolute_expires_at };
     let access_token = grant(&mut transaction, &state, &granted).await?;
     transaction.commit().await?;
     let mut response = HttpResponse::Ok();
@@ -178,24 +197,12 @@ pub async fn refresh_tokens(anyone: Anyone, state: Data<State>, body: Valid<Json
     Ok(response.json(tokens))
 }
 
-/// The event, with both addresses, and a letter to the owner.
-async fn tell_of_replay(
-    connection: &mut PgConnection,
-    state: &State,
-    caller: &Caller,
-    (account, session): (Uuid, Uuid),
-    before_from: Option<String>,
-) -> Result<(), ApiError> {
-    metrics::counter!("portcullis_refresh_replays_total").increment(1);
-    let now = state.clock.now();
-    let entry = Entry::new(Event::RefreshReplayed, &caller.origin, None, Some(account)).refused();
-    let entry = entry.detail(json!({ "session": session })).other_address(before_from);
-    audit::record(connection, &state.keyring, now, entry).await?;
-    let owner = accounts::store::find_own(connection, AccountId(account)).await?;
-    if let Some(email) = owner.and_then(|owner| Email::parse(&owner.email).ok())
-        && mailed::may_notify(state, &email).await?
-    {
-        mailed::send(connection, state, &email, Letter::RefreshReplayed).await?;
+async fn tell_owner_of_replay(state: &State, account: Uuid) -> Result<(), ApiError> {
+    let owner = accounts::store::find_own(&mut *state.pool.acquire().await?, AccountId(account)).await?;
+    let Some(email) = owner.and_then(|owner| Email::parse(&owner.email).ok()) else { return Ok(()) };
+    if mailed::may_notify(state, &email).await? {
+        mailed::send(&mut *state.pool.acquire().await?, state, &email, Letter::RefreshReplayed).await?;
+        mailed::sent(state);
     }
     Ok(())
 }

@@ -33,6 +33,10 @@ pub(super) async fn run() -> anyhow::Result<()> {
 
 async fn problems(settings: &Result<Settings, SettingsError>, values: &Values) -> Vec<String> {
     let mut problems = settings.as_ref().err().map(|error| error.0.clone()).unwrap_or_default();
+    let is_given = |name: &str| values.get(name).is_some_and(|value| !value.is_empty());
+    if is_given("PORTCULLIS_OWNER_DATABASE_URL") || is_given("PORTCULLIS_OWNER_DATABASE_URL_FILE") {
+        problems.push("PORTCULLIS_OWNER_DATABASE_URL is for `portcullis migrate` alone: the service must not have it".into());
+    }
     if let Some(database) = Settings::database_in(values) {
         problems.extend(db::unfit(&database.service).await.into_iter().map(|problem| format!("DATABASE_URL: {problem}")));
     }

@@ -11,7 +11,7 @@ use std::{fs, io::Write, os::unix::fs::PermissionsExt, path::Path};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Where the folders `owner`, `service` and `mail` are.
+    /// Where the folders `owner`, `login`, `service` and `mail` are.
     folder: std::path::PathBuf,
     /// How the service reaches Postgres.
     #[arg(long, default_value = "postgres")]
@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let address = |login: &str, password: &str| format!("postgres://{login}:{password}@{database_host}/portcullis");
     let password = make(folder, "owner/password", || Ok(SecretToken::generate().expose().to_owned()))?;
     make(folder, "owner/database-url", || Ok(address("portcullis_owner", &password)))?;
-    make(folder, "service/database-url", || Ok(address("portcullis_service", SecretToken::generate().expose())))?;
+    make(folder, "login/database-url", || Ok(address("portcullis_service", SecretToken::generate().expose())))?;
     make(folder, "service/key-encryption-key", || Ok(STANDARD.encode(crate::platform::crypto::random::<32>())))?;
     if !folder.join("mail/key.pem").exists() {
         let issued = tls::issue_once(mail_host, &Clock::system())?;

@@ -37,24 +37,30 @@ pub(super) async fn one_identity<B: MessageBody + 'static>(mut request: ServiceR
     next.call(request).await
 }
 
-/// Each of our cookies as it was sent.
+/// Each of our cookies as it was sent; the refresh token's only when it came once.
 ///
 /// # Errors
-/// 400 when one of them comes twice: whose is which?
+/// 400 when another one comes twice: whose is which?
 fn own_cookies(headers: impl Iterator<Item = Vec<u8>>) -> Result<Option<HeaderValue>, ApiError> {
-    let mut own: Vec<(&str, String)> = Vec::new();
+    let (mut own, mut is_refresh_doubtful): (Vec<(&str, String)>, bool) = (Vec::new(), false);
     for header in headers {
         let text = String::from_utf8(header).unwrap_or_default();
         for (name, value) in text.split(';').filter_map(|pair| pair.trim().split_once('=')) {
-            let Some(known) = [session_cookie::COOKIE, known_device::COOKIE, refresh_cookie::COOKIE].into_iter().find(|known| *known == name) else {
+            let Some(known) =
+                [session_cookie::COOKIE, known_device::COOKIE, refresh_cookie::COOKIE, refresh_cookie::TIE].into_iter().find(|known| *known == name)
+            else {
                 continue;
             };
-            if own.iter().any(|(name, _)| *name == known) {
-                return Err(ApiError::new(ErrorCode::Malformed));
+            match own.iter().find(|(name, _)| *name == known) {
+                // a sibling site can set one of these: it must not break calls that have no need of it
+                Some((refresh_cookie::COOKIE, _)) => is_refresh_doubtful = true,
+                Some(_) => return Err(ApiError::new(ErrorCode::Malformed)),
+                None => {}
             }
             own.push((known, value.to_owned()));
         }
     }
+    own.retain(|(name, _)| !is_refresh_doubtful || *name != refresh_cookie::COOKIE);
     let own: Vec<String> = own.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     Ok(if own.is_empty() { None } else { HeaderValue::try_from(own.join("; ")).ok() })
 }

@@ -68,6 +68,8 @@ pub struct Caller {
     pub device_cookie: Option<String>,
     /// The refresh token's cookie as it was sent.
     pub refresh_cookie: Option<String>,
+    /// What ties it to this browser, as it was sent.
+    pub refresh_tie: Option<String>,
 }
 
 /// Open to everybody.
@@ -176,11 +178,12 @@ impl Caller {
         // reading a cookie needs the extensions to itself
         let cookie = |name| request.cookie(name).map(|cookie| cookie.value().to_owned());
         let (device_cookie, refresh_cookie) = (cookie(known_device::COOKIE), cookie(refresh_cookie::COOKIE));
+        let refresh_tie = cookie(refresh_cookie::TIE);
         let extensions = request.extensions();
         let client = extensions.get().copied().unwrap_or(ClientIp(IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
         let user_agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let origin = Origin { request: extensions.get().map(|RequestId(id)| *id), address: Some(client.0), device: device::coarse_name(user_agent) };
-        Self { client, origin, device_cookie, refresh_cookie }
+        Self { client, origin, device_cookie, refresh_cookie, refresh_tie }
     }
 }
 

@@ -6,12 +6,17 @@
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey},
-    constant_time, digest, hmac, rand,
+    constant_time, digest, hmac, pbkdf2, rand,
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use secrecy::{ExposeSecret, SecretString};
+use std::num::NonZeroU32;
 use time::OffsetDateTime;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 /// Length of a GCM nonce in bytes (NIST SP 800-38D).
 const NONCE_LEN: usize = 12;
@@ -140,6 +145,23 @@ pub fn open(key: &[u8; 32], context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Un
     let length = key.open_in_place(nonce, Aad::from(context), &mut buffer).map_err(|_| Unsealable)?.len();
     buffer.truncate(length);
     Ok(buffer)
+}
+
+/// What Postgres stores of a password instead of it (RFC 5803 with SCRAM-SHA-256, RFC 7677): sent in its place, the password reaches
+/// neither the server nor its log. `None`: the password is not ASCII, and its normal form would have to be agreed on.
+#[must_use]
+pub fn scram_verifier(password: &SecretString) -> Option<String> {
+    const ITERATIONS: NonZeroU32 = NonZeroU32::new(4096).unwrap();
+    let password = password.expose_secret();
+    if !password.is_ascii() {
+        return None;
+    }
+    let (salt, mut salted) = (random::<16>(), Zeroizing::new([0; 32]));
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, ITERATIONS, &salt, password.as_bytes(), salted.as_mut());
+    let keyed = |text: &str| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, salted.as_ref()), text.as_bytes());
+    let stored = sha256(keyed("Client Key").as_ref());
+    let [salt, stored, server] = [&salt[..], &stored, keyed("Server Key").as_ref()].map(|bytes| STANDARD.encode(bytes));
+    Some(format!("SCRAM-SHA-256${ITERATIONS}:{salt}${stored}:{server}"))
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 //! Practices 9.least-privilege (the service cannot change its own schema) and 4.dos (every wait has an end).
 //! Attacks: `tests/suite/attacks/s09_secrets/`.
 
-use crate::platform::crypto::Unsealable;
-use secrecy::{ExposeSecret, SecretString};
+use crate::platform::crypto::{self, Unsealable};
+use anyhow::Context;
+use secrecy::SecretString;
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, PgPool,
+    AssertSqlSafe, Connection, Executor, PgConnection, PgPool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -138,7 +139,10 @@ async fn login_powers(connection: &mut PgConnection) -> Result<Vec<String>, sqlx
     let is = sqlx::query!(
         r#"SELECT r.rolsuper AS "superuser!", r.rolcreaterole AS "creates_roles!", r.rolcreatedb AS "creates_databases!",
                   r.rolreplication AS "replicates!", r.rolbypassrls AS "bypasses!",
-                  has_schema_privilege(r.oid, 'public', 'CREATE') AS "creates_tables!",
+                  has_schema_privilege(r.oid, 'public', 'CREATE') OR has_database_privilege(r.oid, current_database(), 'CREATE') AS "creates_tables!",
+                  EXISTS (SELECT FROM pg_class c, aclexplode(c.relacl) a WHERE a.grantee = r.oid) AS "has_grants!",
+                  ARRAY(SELECT m.rolname::text FROM pg_roles m
+                        WHERE NOT r.rolsuper AND m.rolname NOT IN (r.rolname, 'portcullis_runtime') AND pg_has_role(r.oid, m.oid, 'MEMBER')) AS "member_of!",
                   EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                           WHERE n.nspname = 'public' AND pg_has_role(r.oid, c.relowner, 'MEMBER')) AS "owns!"
            FROM pg_roles r WHERE r.rolname = session_user"#
@@ -154,11 +158,14 @@ async fn login_powers(connection: &mut PgConnection) -> Result<Vec<String>, sqlx
             (is.creates_databases, "may create databases"),
             (is.replicates, "may replicate"),
             (is.bypasses, "bypasses row security"),
-            (is.creates_tables, "may create tables"),
+            (is.creates_tables, "may create tables or schemas"),
             (is.owns, "owns the tables"),
+            (is.has_grants, "has grants of its own"),
         ];
         all.into_iter().filter_map(|(is, power)| is.then_some(power)).collect()
     };
+    let memberships = is.member_of.iter().map(|role| format!("is a member of {role}"));
+    let powers = powers.into_iter().map(str::to_owned).chain(memberships);
     Ok(powers
         .into_iter()
         .map(|power| format!("its login {power}: give the service one that is a member of {RUNTIME_ROLE} and nothing else"))
@@ -168,17 +175,16 @@ async fn login_powers(connection: &mut PgConnection) -> Result<Vec<String>, sqlx
 /// Makes the service's login where there is none. Returns whether it did.
 ///
 /// # Errors
-/// When the owner may not, or the database is away.
-pub async fn ensure_login(owner: &PgConnectOptions, name: &str, password: &SecretString) -> Result<bool, sqlx::Error> {
-    // the statement carries the password: not into our log, at any level
-    let mut connection = PgConnection::connect_with(&owner.clone().disable_statement_logging()).await?;
+/// When the owner may not, the password is not ASCII, or the database is away.
+pub async fn ensure_login(owner: &PgConnectOptions, name: &str, password: &SecretString) -> anyhow::Result<bool> {
+    let mut connection = PgConnection::connect_with(owner).await?;
     let is_known =
         sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS "is!""#, name).fetch_one(&mut connection).await?;
     if !is_known {
         let quoted = sqlx::query_scalar!(
             r#"SELECT format('CREATE ROLE %I LOGIN PASSWORD %L IN ROLE portcullis_runtime', $1::text, $2::text) AS "sql!""#,
             name,
-            password.expose_secret()
+            crypto::scram_verifier(password).context("its password must be ASCII")?
         );
         let statement = quoted.fetch_one(&mut connection).await?;
         connection.execute(AssertSqlSafe(statement)).await?;

@@ -12,7 +12,6 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 /// What was heard longer ago than this is not trusted.
@@ -20,6 +19,11 @@ pub const TRUSTED_FOR: Duration = Duration::from_secs(2);
 
 /// What memory keeps about an ended session outlives every token of it, whatever the nodes' clocks say.
 pub(super) const KEPT: time::Duration = LONGEST_TOKEN_LIFE.saturating_add(time::Duration::MINUTE);
+
+/// The same by a clock that nobody sets.
+fn kept_until() -> Instant {
+    Instant::now() + KEPT.unsigned_abs()
+}
 
 /// What memory says of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +45,8 @@ enum Fate {
 
 #[derive(Default)]
 struct Known {
-    sessions: HashMap<Uuid, (Fate, OffsetDateTime)>,
-    accounts: HashMap<Uuid, (i32, OffsetDateTime)>,
+    sessions: HashMap<Uuid, (Fate, Instant)>,
+    accounts: HashMap<Uuid, (i32, Instant)>,
 }
 
 struct Shared {
@@ -110,7 +114,7 @@ impl Revocations {
     /// A transaction of this node is ending these sessions: until the feed says so, the database decides. To be called before the
     /// commit, so that the answer to whoever ends them is true here at once.
     pub(super) fn doubt(&self, sessions: &[Uuid]) {
-        let until = self.0.clock.now() + KEPT;
+        let until = kept_until();
         let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
         for session in sessions {
             known.sessions.entry(*session).or_insert((Fate::Doubtful, until));
@@ -124,12 +128,12 @@ impl Revocations {
     }
 
     pub(super) fn ended(&self, session: Uuid) {
-        let until = self.0.clock.now() + KEPT;
+        let until = kept_until();
         self.0.known.write().unwrap_or_else(PoisonError::into_inner).sessions.insert(session, (Fate::Ended, until));
     }
 
     pub(super) fn authority_is(&self, account: Uuid, version: i32) {
-        let until = self.0.clock.now() + KEPT;
+        let until = kept_until();
         let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
         let newest = known.accounts.entry(account).or_insert((version, until));
         *newest = (newest.0.max(version), until);
@@ -143,7 +147,7 @@ impl Revocations {
     /// Forgets what outlived its tokens. Returns how much is left.
     #[must_use]
     pub fn forget_old(&self) -> usize {
-        let now = self.0.clock.now();
+        let now = Instant::now();
         let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
         known.sessions.retain(|_, (_, until)| *until > now);
         known.accounts.retain(|_, (_, until)| *until > now);

@@ -6,7 +6,7 @@ use crate::settings::{
     secrets::{Given, password_in},
 };
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 /// The databases by role.
 #[derive(Debug, Clone)]
@@ -32,11 +32,11 @@ impl Settings {
     /// The database that the settings name, whatever else is wrong with them.
     #[must_use]
     pub fn database_in(values: &Values) -> Option<Database> {
-        read(&mut Reader::new(values.clone()), &mut Vec::new())
+        read(&mut Reader::new(values.clone()), &mut Vec::new(), false)
     }
 }
 
-pub(super) fn read(read: &mut Reader, given: &mut Vec<Given>) -> Option<Database> {
+pub(super) fn read(read: &mut Reader, given: &mut Vec<Given>, is_production: bool) -> Option<Database> {
     const SERVICE: &str = "DATABASE_URL";
     const OWNER: &str = "PORTCULLIS_OWNER_DATABASE_URL";
     let (service, owner) = (read.secret(SERVICE), read.secret(OWNER));
@@ -57,6 +57,21 @@ pub(super) fn read(read: &mut Reader, given: &mut Vec<Given>) -> Option<Database
     let url = service?;
     let service = parse(SERVICE, &url)?;
     let is_own = owner.as_ref().is_some_and(|owner| owner.get_username() != service.get_username());
+    if is_production {
+        refuse_clear_text(read, SERVICE, &service);
+    }
     let login = password_in(&url).filter(|_| is_own).map(|password| Login { name: service.get_username().to_owned(), password });
     Some(Database { owner: owner.unwrap_or_else(|| service.clone()), service, login })
+}
+
+/// Whoever sits between the service and its database sees and changes everything, unless the server proves who it is.
+fn refuse_clear_text(read: &mut Reader, name: &str, options: &PgConnectOptions) {
+    let is_here =
+        options.get_socket().is_some() || ["localhost", "127.0.0.1", "::1"].contains(&options.get_host()) || options.get_host().starts_with('/');
+    if !is_here && !matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull) {
+        read.refuse(
+            name,
+            "goes over a network without TLS that knows the server: add sslmode=verify-full (and sslrootcert=… for an authority of your own)",
+        );
+    }
 }

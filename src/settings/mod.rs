@@ -216,7 +216,7 @@ impl Settings {
             http_listen: read.optional("PORTCULLIS_HTTP_LISTEN", optional_address).flatten(),
             operator_listen: read.optional("PORTCULLIS_OPERATOR_LISTEN", optional_address).flatten(),
             data_dir: read.value("PORTCULLIS_DATA_DIR", PathBuf::new(), |text| Ok::<_, &str>(text.into())),
-            database: database::read(&mut read, &mut given),
+            database: database::read(&mut read, &mut given, is_production),
             database_connections: read.number("PORTCULLIS_DATABASE_CONNECTIONS", 5..=1000),
             key_encryption_key: key_encryption_key(&mut read, &mut given),
             trusted_proxies: tls::trusted_proxies(&mut read, &tls, is_production),

@@ -2,6 +2,7 @@
 //! one has the other). Judged by text, so that no rule depends on where the secret goes. A secret never enters a message.
 //! Practices 9.never-hardcode, 9.per-environment. Tests: `tests/suite/contract/production.rs`.
 
+use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::HashSet;
 use url::Url;
@@ -31,12 +32,12 @@ pub(super) struct Given {
     pub secret: SecretString,
 }
 
-/// The password in an address, as it is meant.
+/// The password in an address, as it is meant; Postgres's may also be a parameter, which wins.
 pub(super) fn password_in(url: &SecretString) -> Option<SecretString> {
     let url = Url::parse(url.expose_secret()).ok()?;
-    let password = url.password()?;
-    let decoded = url::form_urlencoded::parse(format!("p={}", password.replace('+', "%2B")).as_bytes()).next().map(|(_, value)| value.into_owned());
-    Some(decoded.unwrap_or_else(|| password.to_owned()).into())
+    let parameter = url.query_pairs().filter(|(name, _)| name == "password").last().map(|(_, value)| value.into_owned());
+    let password = parameter.or_else(|| Some(percent_decode_str(url.password()?).decode_utf8().ok()?.into_owned()));
+    password.map(Into::into)
 }
 
 /// What is wrong, by setting.

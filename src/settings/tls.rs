@@ -53,7 +53,7 @@ pub(super) fn trusted_proxies(read: &mut Reader, tls: &Tls, is_production: bool)
     if matches!(tls, Tls::Proxy) && networks.is_empty() {
         read.refuse(NAME, "must name the proxy while PORTCULLIS_TLS is proxy: clear text from anybody else is refused");
     }
-    if is_production && networks.iter().any(|network| network.prefix_len() == 0) {
+    if is_production && IpNet::aggregate(&networks).iter().any(|network| network.prefix_len() == 0) {
         read.refuse(NAME, "trusts everybody: anyone could claim any address");
     }
     networks

@@ -214,6 +214,13 @@ impl Keyring {
     /// # Errors
     /// [`KeyringError`]; the keys in memory stay as they were.
     pub async fn reload(&self, pool: &PgPool) -> Result<(), KeyringError> {
+        self.read(pool, &mut *self.0.last_look.lock().await).await
+    }
+
+    /// One after the other: what was read before a change must not be stored after what was read behind it.
+    async fn read(&self, pool: &PgPool, last: &mut Option<Instant>) -> Result<(), KeyringError> {
+        // also when it fails: a database that is away must not make everybody wait in a row
+        *last = Some(Instant::now());
         let keys = store::read(pool, &self.0.key_encryption_key).await?;
         *self.0.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
         Ok(())
@@ -228,10 +235,7 @@ impl Keyring {
         if last.is_some_and(|last| last.elapsed() < LOOKED_FOR) {
             return Ok(());
         }
-        let outcome = self.reload(pool).await;
-        // also after a failure: a database that is away must not make everybody wait in a row
-        *last = Some(Instant::now());
-        outcome
+        self.read(pool, &mut last).await
     }
 
     pub(super) fn key_encryption_key(&self) -> &KeyBytes {

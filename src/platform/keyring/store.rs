@@ -229,7 +229,13 @@ pub async fn keep_fresh(
     let is_of_another = |key: &Listed| key.algorithm.as_deref().is_some_and(|name| name != algorithm.name());
     let in_state = |state: &str| keys.iter().find(|key| key.state == state);
     let (Some(active), Some(next)) = (in_state("active"), in_state("next")) else { return Err(KeyringError::NoActiveKey(purpose.name())) };
+    let is_published = next.created_at + PUBLISHED_AHEAD <= now;
     if is_of_another(next) {
+        // not at once: nodes with different settings must not undo each other's keys all the time
+        if !is_published {
+            tracing::warn!(purpose = purpose.name(), "the next key is of another algorithm than the settings say: do all nodes have the same?");
+            return Ok(false);
+        }
         // nothing was ever made with it
         sqlx::query!("UPDATE keyring SET state = 'revoked', changed_at = $2 WHERE purpose = $1 AND state = 'next'", purpose.name(), now)
             .execute(&mut *connection)
@@ -238,7 +244,7 @@ pub async fn keep_fresh(
         return Ok(true);
     }
     let is_due = is_of_another(active) || active.changed_at + longest <= now;
-    if !is_due || next.created_at + PUBLISHED_AHEAD > now {
+    if !is_due || !is_published {
         return Ok(false);
     }
     rotate(connection, keyring, purpose, algorithm, false, now).await?;

@@ -21,6 +21,16 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+/// A refresh token as it was sent.
+pub struct Sent {
+    /// The token.
+    pub token: SecretToken,
+    /// What came beside it, when it came in a cookie.
+    pub tie: Option<SecretToken>,
+    /// What is kept of the address that it came from.
+    pub from: Option<String>,
+}
+
 /// What a refresh token was worth.
 pub enum Exchange {
     /// A successor.
@@ -56,13 +66,14 @@ pub struct Exchanged {
     pub repeats: Option<Option<String>>,
 }
 
-/// The first token of a session.
+/// The first token of a session. With a `tie`, it and its successors are worth something only beside that.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn first(connection: &mut PgConnection, session: Uuid, now: OffsetDateTime) -> Result<SecretToken, sqlx::Error> {
+pub async fn first(connection: &mut PgConnection, session: Uuid, tie: Option<&SecretToken>, now: OffsetDateTime) -> Result<SecretToken, sqlx::Error> {
     let token = SecretToken::generate();
-    store::insert_first(connection, &token.digest(), session, now).await?;
+    let tie_digest = tie.map(SecretToken::digest);
+    store::insert_first(connection, &token.digest(), session, tie_digest.as_ref().map(<[u8; 32]>::as_slice), now).await?;
     Ok(token)
 }
 
@@ -74,13 +85,16 @@ pub async fn exchange(
     connection: &mut PgConnection,
     keyring: &Keyring,
     revocations: &Revocations,
-    token: &SecretToken,
-    from: Option<&str>,
+    sent: &Sent,
     lifetimes: TokenLifetimes,
     now: OffsetDateTime,
 ) -> Result<Exchange, sqlx::Error> {
+    let Sent { token, tie, from } = sent;
     let digest = token.digest();
     let Some(family) = store::lock_family(connection, &digest).await? else { return Ok(Exchange::Worthless) };
+    if family.tie_digest.as_deref() != tie.as_ref().map(SecretToken::digest).as_ref().map(<[u8; 32]>::as_slice) {
+        return Ok(Exchange::Worthless);
+    }
     if family.end_reason.is_some() {
         return Ok(Exchange::EndedByReplay);
     }
@@ -94,12 +108,12 @@ pub async fn exchange(
         let successor = SecretToken::derive(key.expose(), &[token.expose().as_bytes(), &nonce]);
         let idle_expires_at = family.absolute_expires_at.min(now + lifetimes.idle);
         let made = store::Successor { digest: successor.digest(), parent: digest, nonce, key_version };
-        store::insert_successor(connection, &made, family.session, from, idle_expires_at, now).await?;
+        store::insert_successor(connection, &made, family.session, from.as_deref(), idle_expires_at, now).await?;
         return Ok(Exchange::Done(family.exchanged(successor, idle_expires_at, None)));
     };
-    let is_in_grace = !used.is_successor_used && now < used.at + lifetimes.grace;
-    let again = keyring.accepted(Purpose::RefreshToken, used.key_version, now).filter(|_| is_in_grace);
-    if let Some(key) = again {
+    if !used.is_successor_used && now < used.at + lifetimes.grace {
+        // its key is gone: no theft, but nothing to give either
+        let Some(key) = keyring.accepted(Purpose::RefreshToken, used.key_version, now) else { return Ok(Exchange::Worthless) };
         let successor = SecretToken::derive(key.expose(), &[token.expose().as_bytes(), &used.nonce]);
         let idle_expires_at = family.idle_expires_at;
         return Ok(Exchange::Done(family.exchanged(successor, idle_expires_at, Some(used.from))));

@@ -4,11 +4,24 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-pub(super) async fn insert_first(connection: &mut PgConnection, digest: &[u8; 32], session: Uuid, now: OffsetDateTime) -> Result<(), sqlx::Error> {
-    sqlx::query!("INSERT INTO refresh_tokens (digest, session_id, issued_at) VALUES ($1, $2, $3)", digest, session, now)
-        .execute(connection)
-        .await
-        .map(drop)
+pub(super) async fn insert_first(
+    connection: &mut PgConnection,
+    digest: &[u8; 32],
+    session: Uuid,
+    tie_digest: Option<&[u8]>,
+    now: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "WITH tied AS (UPDATE sessions SET tie_digest = $4 WHERE id = $2)
+         INSERT INTO refresh_tokens (digest, session_id, issued_at) VALUES ($1, $2, $3)",
+        digest,
+        session,
+        now,
+        tie_digest
+    )
+    .execute(connection)
+    .await
+    .map(drop)
 }
 
 /// The session that a refresh token belongs to.
@@ -22,6 +35,7 @@ pub(super) struct Family {
     pub absolute_expires_at: OffsetDateTime,
     pub is_revoked: bool,
     pub end_reason: Option<String>,
+    pub tie_digest: Option<Vec<u8>>,
     pub is_active: bool,
 }
 
@@ -30,7 +44,7 @@ pub(super) async fn lock_family(connection: &mut PgConnection, digest: &[u8; 32]
     sqlx::query_as!(
         Family,
         r#"SELECT s.id AS session, s.user_id AS account, s.assurance, s.amr, s.authenticated_at, s.idle_expires_at, s.absolute_expires_at,
-                  s.revoked_at IS NOT NULL AS "is_revoked!", s.end_reason, u.status = 'active' AS "is_active!"
+                  s.revoked_at IS NOT NULL AS "is_revoked!", s.end_reason, s.tie_digest, u.status = 'active' AS "is_active!"
            FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id
            WHERE t.digest = $1 FOR UPDATE OF s"#,
         digest

@@ -14,7 +14,7 @@ const KEY: &str = "3q2+7wH1Jm0Yb8rN5xKfPzQvUoWc4TgLsAiEdRjXh9k=";
 fn production(changed: &[(&str, &str)]) -> HashMap<String, String> {
     let fine = [
         ("PORTCULLIS_ENV", "production"),
-        ("DATABASE_URL", "postgres://service:Vb7kQ2mZx9TfLw4RnJ8c@db.internal/portcullis"),
+        ("DATABASE_URL", "postgres://service:Vb7kQ2mZx9TfLw4RnJ8c@db.internal/portcullis?sslmode=verify-full"),
         ("PORTCULLIS_KEY_ENCRYPTION_KEY", KEY),
         ("PORTCULLIS_MAIL_FROM", "Accounts <accounts@example.com>"),
         ("PORTCULLIS_PUBLIC_URL", "https://accounts.example.com"),
@@ -54,6 +54,9 @@ fn unsafe_secrets_are_refused_and_not_shown() {
         ("DATABASE_URL", "postgres://service:Hc5rWq8nYt3LkVd6Bz@db/p", "has the same secret as DATABASE_URL"),
         ("PORTCULLIS_SMTP_URL", "smtps://accounts:postgres@mail", "PORTCULLIS_SMTP_URL looks like a placeholder"),
         ("PORTCULLIS_KEY_ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "PORTCULLIS_KEY_ENCRYPTION_KEY is not random"),
+        ("DATABASE_URL", "postgres://service:Vb7kQ2mZx9TfLw4RnJ8c@db/p?password=changeme", "DATABASE_URL looks like a placeholder"),
+        ("DATABASE_URL", "postgres://service:Vb7kQ2mZx9TfLw4RnJ8c@db/p?sslmode=require", "without TLS that knows the server"),
+        ("DATABASE_URL", "postgres://service:Vb7kQ2mZx9TfLw4RnJ8c@db/p", "without TLS that knows the server"),
         ("PORTCULLIS_OWNER_DATABASE_URL", "postgres://owner:Vb7kQ2mZx9TfLw4RnJ8c@db/p", "has the same secret as"),
     ] {
         let told = problems(&[(name, value)]);
@@ -69,6 +72,7 @@ fn clear_text_is_taken_from_a_named_proxy_only() {
     let with = |networks| problems(&[&proxy[..], &[("PORTCULLIS_TRUSTED_PROXIES", networks)]].concat());
     assert_eq!(with("10.0.0.0/8"), "");
     assert!(with("0.0.0.0/0").contains("trusts everybody") && with("10.0.0.0/8, ::/0").contains("trusts everybody"));
+    assert!(with("0.0.0.0/1, 128.0.0.0/1").contains("trusts everybody"), "in halves");
     assert!(problems(&[("PORTCULLIS_TLS", "proxy"), ("PORTCULLIS_TRUSTED_PROXIES", "10.0.0.0/8")]).contains("are of no use"));
     assert!(problems(&[("PORTCULLIS_TLS", "off")]).contains("PORTCULLIS_TLS must be on or proxy"));
 }
@@ -107,14 +111,14 @@ async fn check_and_a_start_in_production_list_everything_at_once() {
         }
     }
     let told = fails(&mut run(&owner, &["check"], &[]));
-    assert!(told.contains("its login owns the tables") && told.contains("its login may create tables"), "{told}");
+    assert!(told.contains("its login owns the tables") && told.contains("its login may create tables or schemas"), "{told}");
     let told = fails(&mut run("postgres://service:Vb7kQ2mZx9TfLw4RnJ8c@127.0.0.1:1/p", &["check"], &[]));
     assert!(told.contains("DATABASE_URL: cannot be reached") && !told.contains("Vb7k"), "{told}");
 
     // a database as it should be, with the login that `migrate` makes
     let t = TestDatabase::create().await;
     let login = format!("service_{}", t.feed.get_database().unwrap());
-    let service = url(&t.feed.clone().username(&login).password("Vb7kQ2mZx9TfLw4RnJ8c").options([("role", "none")]));
+    let service = url(&t.feed.clone().username(&login).password("Vb7k&Q2m+Z%x9=TfLw4RnJ8c").options([("role", "none")]));
     let service = service.split("&options").next().unwrap().to_owned();
     let migrated = portcullis(Path::new("."))
         .current_dir(folder.path())
@@ -129,7 +133,16 @@ async fn check_and_a_start_in_production_list_everything_at_once() {
     let said = String::from_utf8(checked.stdout).unwrap();
     assert!(checked.status.success() && said.contains("nothing speaks against production"), "{said}{}", String::from_utf8_lossy(&checked.stderr));
     let mut superuser = PgConnection::connect_with(&t.superuser.clone().database(t.feed.get_database().unwrap())).await.unwrap();
-    superuser.execute(AssertSqlSafe(format!("ALTER ROLE {login} CREATEROLE"))).await.unwrap();
-    assert!(fails(&mut run(&service, &["check"], &[])).contains("its login may create roles"));
+    for (grant, expected) in [
+        (format!("ALTER ROLE {login} CREATEROLE"), "its login may create roles"),
+        (format!("GRANT pg_read_all_data TO {login}"), "its login is a member of pg_read_all_data"),
+        (format!("ALTER ROLE {login} NOINHERIT"), "its login is a member of pg_read_all_data"),
+        (format!("GRANT DELETE ON audit_events TO {login}"), "its login has grants of its own"),
+    ] {
+        superuser.execute(AssertSqlSafe(grant)).await.unwrap();
+        let told = fails(&mut run(&service, &["check"], &[("PORTCULLIS_OWNER_DATABASE_URL", "postgres://owner@localhost/p")]));
+        assert!(told.contains(expected) && told.contains("PORTCULLIS_OWNER_DATABASE_URL is for `portcullis migrate` alone"), "{expected}: {told}");
+    }
+    superuser.execute(AssertSqlSafe(format!("DROP OWNED BY {login}"))).await.unwrap();
     superuser.execute(AssertSqlSafe(format!("DROP ROLE {login}"))).await.unwrap();
 }

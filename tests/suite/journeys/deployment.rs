@@ -41,7 +41,7 @@ fn said(command: &mut Command) -> String {
 }
 
 fn tree(folder: &Path) -> BTreeMap<String, String> {
-    let files = ["owner/password", "owner/database-url", "service/database-url", "service/key-encryption-key"];
+    let files = ["owner/password", "owner/database-url", "login/database-url", "service/key-encryption-key"];
     let files = files.into_iter().chain(["service/mail-authority.pem", "mail/certificate.pem", "mail/key.pem"]);
     files.map(|name| (name.to_owned(), fs::read_to_string(folder.join(name)).unwrap())).collect()
 }
@@ -65,7 +65,7 @@ async fn a_first_start_makes_everything_and_the_service_owns_nothing() {
     let made = tree(&secrets);
     assert_eq!((make().as_str(), tree(&secrets)), ("", made.clone()), "a second start changes nothing");
     let service_sees = fs::read_dir(secrets.join("service")).unwrap().count();
-    assert!(service_sees == 3 && !made["service/mail-authority.pem"].contains("PRIVATE"), "nothing of the owner's, no key of the mail server");
+    assert!(service_sees == 2 && !made["service/mail-authority.pem"].contains("PRIVATE"), "nothing of the owner's, no key of the mail server");
 
     // the database of this test under the names that the secrets have
     let name = t.feed.get_database().unwrap();
@@ -83,7 +83,7 @@ async fn a_first_start_makes_everything_and_the_service_owns_nothing() {
     let socket = relay.folder().to_str().unwrap();
     fs::set_permissions(socket, fs::Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(relay.folder().join(format!(".s.PGSQL.{}", t.feed.get_port())), fs::Permissions::from_mode(0o777)).unwrap();
-    for file in ["owner/database-url", "service/database-url"] {
+    for file in ["owner/database-url", "login/database-url"] {
         let path = secrets.join(file);
         let url = made[file].replace("portcullis_owner", &owner).replace("portcullis_service", &service);
         let url = url.replace("/portcullis", &format!("/{name}?host={socket}&port={}", t.feed.get_port()));
@@ -91,7 +91,7 @@ async fn a_first_start_makes_everything_and_the_service_owns_nothing() {
         fs::write(path, url).unwrap();
     }
     let path = |name: &str| secrets.join(name).to_str().unwrap().to_owned();
-    let database = ("DATABASE_URL_FILE", path("service/database-url"));
+    let database = ("DATABASE_URL_FILE", path("login/database-url"));
     let migrated = said(
         image(folder.path(), &["migrate"])
             .envs([("DATABASE_URL_FILE", database.1.clone()), ("PORTCULLIS_OWNER_DATABASE_URL_FILE", path("owner/database-url"))]),
@@ -153,7 +153,7 @@ async fn a_first_start_makes_everything_and_the_service_owns_nothing() {
 }
 
 fn made_url(secrets: &Path) -> String {
-    fs::read_to_string(secrets.join("service/database-url")).unwrap()
+    fs::read_to_string(secrets.join("login/database-url")).unwrap()
 }
 
 #[test]

@@ -134,7 +134,7 @@ impl TestApp {
 
     /// Somebody who is not signed in.
     pub fn visitor(&self) -> Actor<'_> {
-        Actor { app: self, cookie: None, csrf: None, device: None, refresh: None, bearer: None }
+        Actor { app: self, cookie: None, csrf: None, device: None, refresh: None, tie: None, bearer: None }
     }
 
     /// A person with an account, a live session and this role.
@@ -318,6 +318,8 @@ pub struct Actor<'a> {
     pub device: Option<String>,
     /// The refresh token's cookie.
     pub refresh: Option<String>,
+    /// What ties it to this browser.
+    pub tie: Option<String>,
     /// The access token.
     pub bearer: Option<String>,
 }
@@ -325,7 +327,7 @@ pub struct Actor<'a> {
 impl Actor<'_> {
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let mut request = self.app.client.request(method, self.app.url(path));
-        let cookies: Vec<&str> = [&self.cookie, &self.device, &self.refresh].into_iter().flatten().map(String::as_str).collect();
+        let cookies: Vec<&str> = [&self.cookie, &self.device, &self.refresh, &self.tie].into_iter().flatten().map(String::as_str).collect();
         if !cookies.is_empty() {
             request = request.header("cookie", cookies.join("; "));
         }
@@ -365,8 +367,17 @@ impl Actor<'_> {
 
     /// The same person at another node.
     pub fn at<'n>(&self, node: &'n TestApp) -> Actor<'n> {
-        let Actor { cookie, csrf, device, refresh, bearer, .. } = self.clone();
-        Actor { app: node, cookie, csrf, device, refresh, bearer }
+        let Actor { cookie, csrf, device, refresh, tie, bearer, .. } = self.clone();
+        Actor { app: node, cookie, csrf, device, refresh, tie, bearer }
+    }
+
+    /// Signs in with tokens, as a page does: the refresh token in its cookies.
+    pub async fn sign_in_by_page(&mut self, email: &str) -> Answer {
+        let answer = self.post("/v1/auth/login", json!({ "email": email, "password": PASSWORD, "transport": "token" })).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        self.refresh = answer.cookie_named("__Secure-portcullis-refresh");
+        self.tie = answer.cookie_named("__Host-portcullis-refresh-tie");
+        answer
     }
 
     /// Exchanges a refresh token in the body.

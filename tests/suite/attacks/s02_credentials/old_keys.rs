@@ -1,6 +1,9 @@
 //! The attacker has a key that the service once signed with. And the owner, who has changed it, must not notice.
 
-use crate::support::app::{Actor, TestApp};
+use crate::support::{
+    TestDatabase,
+    app::{Actor, TestApp},
+};
 use portcullis::platform::keyring::{
     Purpose,
     signing::Algorithm,
@@ -83,6 +86,29 @@ async fn the_overlap_can_be_ended_and_a_key_revoked_at_once() {
     assert_eq!(ada.at(&other).get("/v1/me").await.status, 200);
 }
 
+/// Strangers can make a node read the table at any time. What was read before the revocation must not be kept behind it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_reader_does_not_bring_a_revoked_key_back() {
+    let t = TestDatabase::create().await;
+    for round in 0..40 {
+        let old = t.keyring.signing_key().unwrap();
+        let early: Vec<_> = (0..6)
+            .map(|_| {
+                let (keyring, pool) = (t.keyring.clone(), t.pool.clone());
+                tokio::spawn(async move { keyring.reload(&pool).await })
+            })
+            .collect();
+        let mut transaction = t.pool.begin().await.unwrap();
+        store::revoke(&mut transaction, &t.keyring, SIGNING, Algorithm::EdDsa, t.clock.now()).await.unwrap();
+        transaction.commit().await.unwrap();
+        t.keyring.reload(&t.pool).await.unwrap();
+        for reload in early {
+            reload.await.unwrap().unwrap();
+        }
+        assert!(t.keyring.verifying_key(old.id(), t.clock.now()).is_none(), "round {round}");
+    }
+}
+
 #[actix_web::test]
 async fn keys_rotate_by_the_clock_and_with_the_setting_and_nobody_notices() {
     let app = TestApp::start().await;
@@ -105,6 +131,8 @@ async fn keys_rotate_by_the_clock_and_with_the_setting_and_nobody_notices() {
         app.state.keyring.reload(&app.database.pool).await.unwrap();
         (changed, app.state.keyring.signing_key().unwrap().algorithm())
     };
+    assert_eq!(change().await, (false, Algorithm::EdDsa), "nodes with different settings do not undo each other's keys all the time");
+    app.clock.advance(Duration::minutes(5));
     assert_eq!(change().await, (true, Algorithm::EdDsa), "announced");
     assert_eq!(change().await, (false, Algorithm::EdDsa), "not yet");
     app.clock.advance(Duration::minutes(5));

@@ -36,6 +36,31 @@ async fn a_copy_that_comes_late_ends_the_session_and_its_owner_is_told_why() {
 }
 
 #[actix_web::test]
+async fn a_flood_of_copies_ends_the_session_and_holds_nobody_up() {
+    let app = TestApp::start().await;
+    let (ada, first) = app.token_member("ada@example.org").await;
+    let (eve, _) = app.token_member("eve@example.org").await;
+    let second = refresh_token(&ada.exchange(&first).await);
+    refresh_token(&ada.exchange(&second).await);
+    connections(&app, 60).await;
+    // more than there are connections to the database
+    let flood = join_all((0..60).map(|_| ada.exchange(&first)));
+    let (answers, bystander) = tokio::join!(flood, eve.get("/v1/me"));
+    assert_eq!(bystander.status, 200);
+    for answer in answers {
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (401, "REFRESH_TOKEN_REPLAYED"));
+    }
+    assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE event = 'refresh_token.replayed'").await, 1);
+    app.letter_about("ada@example.org", "was used twice").await;
+}
+
+/// Opens so many connections, so that calls which follow are really at once.
+async fn connections(node: &TestApp, count: usize) {
+    let visitor = node.visitor();
+    join_all((0..count).map(|_| visitor.get("/livez"))).await;
+}
+
+#[actix_web::test]
 async fn the_grace_gives_the_same_successor_and_ends_with_its_first_use() {
     let app = TestApp::start().await;
     let (ada, first) = app.token_member("ada@example.org").await;
@@ -72,6 +97,7 @@ async fn a_hundred_at_once_get_one_successor() {
     let other = app.node(None).await;
     let (ada, first) = app.token_member("ada@example.org").await;
     let there = ada.at(&other);
+    tokio::join!(connections(&app, 50), connections(&other, 50));
     let answers = join_all((0..100).map(|at| if at % 2 == 0 { ada.exchange(&first) } else { there.exchange(&first) })).await;
     let successors: BTreeSet<String> = answers.iter().map(refresh_token).collect();
     assert_eq!(successors.len(), 1);

@@ -1,6 +1,6 @@
 //! A foreign page makes the victim's browser refresh: to learn a token, or to spend it so that the victim is thrown out.
 
-use crate::support::app::{Answer, PASSWORD, TestApp};
+use crate::support::app::{Answer, TestApp};
 use reqwest::Method;
 use serde_json::json;
 
@@ -9,8 +9,7 @@ async fn a_foreign_page_refreshes_nothing() {
     let app = TestApp::start().await;
     app.create_account("ada@example.org").await;
     let mut page = app.visitor();
-    let signed_in = page.post("/v1/auth/login", json!({ "email": "ada@example.org", "password": PASSWORD, "transport": "token" })).await;
-    page.refresh = signed_in.cookie_named("__Secure-portcullis-refresh");
+    page.sign_in_by_page("ada@example.org").await;
     let call = || page.request(Method::POST, "/v1/auth/token/refresh");
     for (name, value) in [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site")] {
         let answer = Answer::of(call().header(name, value).json(&json!({}))).await;

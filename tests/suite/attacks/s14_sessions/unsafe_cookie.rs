@@ -32,4 +32,13 @@ async fn the_refresh_cookie_is_sent_to_nothing_but_the_calls_that_need_it() {
     let mut flags: Vec<&str> = cookie.split("; ").skip(1).collect();
     flags.sort_unstable();
     assert_eq!(flags, ["HttpOnly", "Max-Age=2592000", "Path=/v1/auth", "SameSite=Strict", "Secure"], "no Domain; 30 days");
+    let tie = answer
+        .headers
+        .get_all("set-cookie")
+        .iter()
+        .map(|value| value.to_str().unwrap())
+        .find(|set| set.starts_with("__Host-portcullis-refresh-tie="));
+    let mut flags: Vec<&str> = tie.expect("its tie").split("; ").skip(1).collect();
+    flags.sort_unstable();
+    assert_eq!(flags, ["HttpOnly", "Max-Age=2592000", "Path=/", "SameSite=Strict", "Secure"], "no Domain");
 }
