@@ -17,6 +17,8 @@ use tokio::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     Open,
+    /// What is asked comes through, answers wait.
+    AnswersHeld,
     /// Connections stay and nothing comes through.
     HalfOpen,
     /// Connections end, new ones too.
@@ -83,12 +85,13 @@ async fn carry(mut client: UnixStream, mut server: UnixStream, mut way: watch::R
             return;
         }
         let is_open = now == Way::Open && number >= hung.load(Ordering::SeqCst);
+        let is_heard = is_open || now == Way::AnswersHeld;
         let carried = tokio::select! {
             changed = way.changed() => match changed {
                 Ok(()) => continue,
                 Err(_) => return,
             },
-            read = client.read(&mut from_client), if is_open => match read {
+            read = client.read(&mut from_client), if is_heard => match read {
                 Ok(0) | Err(_) => return,
                 Ok(count) => server.write_all(&from_client[..count]).await,
             },
