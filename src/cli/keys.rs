@@ -5,7 +5,7 @@ use crate::{
     cli::{Opened, open},
     platform::{
         clock::Clock,
-        keyring::{Purpose, store},
+        keyring::{Purpose, shown, store},
     },
     sessions,
     settings::Settings,
@@ -13,7 +13,7 @@ use crate::{
 use anyhow::bail;
 use serde_json::json;
 use std::io::Write;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::OffsetDateTime;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -102,11 +102,11 @@ fn print(keys: &[store::Listed], purpose: Option<Purpose>, now: OffsetDateTime) 
     let mut out = std::io::stdout();
     for key in keys.iter().filter(|key| purpose.is_none_or(|purpose| purpose.name() == key.purpose)) {
         let until = match key.accepted_until {
-            Some(until) if until > now => format!(", accepted until {}", until.replace_nanosecond(0)?.format(&Rfc3339)?),
+            Some(until) if until > now => format!(", accepted until {}", shown(until)),
             Some(_) => ", not accepted any more".to_owned(),
             None => String::new(),
         };
-        let since = key.changed_at.replace_nanosecond(0)?.format(&Rfc3339)?;
+        let since = shown(key.changed_at);
         writeln!(
             out,
             "{:<14} v{:<4} {:<6} {:<8} since {since}{until}",

@@ -19,7 +19,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
     time::Instant,
 };
-use time::{Duration, OffsetDateTime};
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// No access token lives longer than this, whatever the settings say.
@@ -130,14 +130,9 @@ pub enum KeyringError {
     /// Nothing can be made for this purpose.
     #[error("there is no active key for {0}")]
     NoActiveKey(&'static str),
-    /// The key that would take over was published a moment ago.
-    #[error("the next key was published at {published}: others may not know it before {ready} (--now does it all the same)")]
-    PublishedTooLately {
-        /// When.
-        published: OffsetDateTime,
-        /// When everybody knows it.
-        ready: OffsetDateTime,
-    },
+    /// The key that would take over was published a moment ago; everybody knows it at this time.
+    #[error("the next key was published a moment ago: others may not know it before {} (--now does it all the same)", shown(*.0))]
+    PublishedTooLately(OffsetDateTime),
     /// The database refused or is away.
     #[error("the keyring cannot be read: {0}")]
     Database(#[from] sqlx::Error),
@@ -147,6 +142,12 @@ pub enum KeyringError {
     /// A signing key could not be made or read.
     #[error(transparent)]
     Signing(#[from] SigningError),
+}
+
+/// RFC 3339, to the second.
+#[must_use]
+pub fn shown(time: OffsetDateTime) -> String {
+    time.replace_nanosecond(0).ok().and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
 /// The state of a key.

@@ -155,7 +155,7 @@ pub async fn rotate(
     let next = keys.iter().find(|key| key.state == "next").ok_or(KeyringError::NoActiveKey(purpose.name()))?;
     let ready = next.created_at + PUBLISHED_AHEAD;
     if !is_urgent && ready > now {
-        return Err(KeyringError::PublishedTooLately { published: next.created_at, ready });
+        return Err(KeyringError::PublishedTooLately(ready));
     }
     let overlap = purpose.overlap().unwrap_or(Duration::ZERO);
     sqlx::query!(
