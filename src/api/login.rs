@@ -47,6 +47,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
+use tracing::Instrument;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -121,11 +122,20 @@ pub async fn login(caller: Anyone, state: Data<State>, session: Session, body: V
     // the row of failures is the last one, and only counts
     let failures_in_a_row = spend(&state, &accounts).await?.last().copied().unwrap_or(i32::MAX);
 
-    let verified = verify(&state, &email, &password, device, failures_in_a_row).await;
-    // only a wrong password counts: neither the owner's own sign-ins nor our own faults may lock the owner out
-    if !matches!(&verified, Ok(Err(_))) {
-        give_back(&state, &[callers, accounts].concat()).await?;
-    }
+    let verified = {
+        let (state, email) = (state.clone(), email.clone());
+        let counts = [callers, accounts].concat();
+        async move {
+            let verified = verify(&state, &email, &password, device, failures_in_a_row).await;
+            // only a wrong password counts: neither the owner's own sign-ins nor our own faults may lock the owner out
+            if !matches!(&verified, Ok(Err(_))) {
+                give_back(&state, &counts).await?;
+            }
+            verified
+        }
+    };
+    // a task of its own: an owner who hangs up has not guessed
+    let verified = actix_web::rt::spawn(verified.in_current_span()).await.map_err(ApiError::internal)?;
     let proven = match verified? {
         Ok(proven) => proven,
         Err(refused) => return refuse(&state, &caller.caller, &email, refused).await,

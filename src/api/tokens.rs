@@ -8,7 +8,7 @@ use crate::{
     api::mailed,
     audit::{self, Entry, Event},
     edge::{
-        guard::{Anyone, WithToken},
+        guard::{Anyone, Caller, WithToken},
         refresh_cookie,
         valid::Valid,
     },
@@ -35,6 +35,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
+use tracing::Instrument;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -156,13 +157,19 @@ pub async fn refresh_tokens(anyone: Anyone, state: Data<State>, body: Valid<Json
     let Anyone { caller, .. } = anyone;
     let (token, tie, refresh_in) = match (body.0.into_inner().refresh_token, caller.refresh_cookie.clone()) {
         (Some(token), None) => (token, None, RefreshIn::Body),
-        (None, Some(token)) => (token, caller.refresh_tie.clone(), RefreshIn::Cookie),
-        (None, None) => return Err(ApiError::new(ErrorCode::InvalidRefreshToken)),
+        // without its tie somebody else may have set it, out of a body of their own
+        (None, Some(token)) if caller.refresh_tie.is_some() => (token, caller.refresh_tie.clone(), RefreshIn::Cookie),
+        (None, _) => return Err(ApiError::new(ErrorCode::InvalidRefreshToken)),
         (Some(_), Some(_)) => return Err(ApiError::invalid_field("refresh_token", "is in the body and in a cookie")),
     };
-    let (now, lifetimes) = (state.clock.now(), state.settings.sessions.tokens);
     let from = state.settings.session_address.of(caller.client.0);
     let sent = Sent { token: SecretToken::sent(token), tie: tie.map(SecretToken::sent), from };
+    // a task of its own: whoever hangs up must not take back that a copy was seen
+    actix_web::rt::spawn(exchange(state, caller, sent, refresh_in).in_current_span()).await.map_err(ApiError::internal)?
+}
+
+async fn exchange(state: Data<State>, caller: Caller, sent: Sent, refresh_in: RefreshIn) -> Result<HttpResponse, ApiError> {
+    let (now, lifetimes) = (state.clock.now(), state.settings.sessions.tokens);
     know_keys(&state).await?;
     let mut transaction = state.pool.begin().await?;
     let exchange = refresh::exchange(&mut transaction, &state.keyring, &state.revocations, &sent, lifetimes, now).await?;

@@ -3,8 +3,8 @@
 //!
 //! Without a session there is no token to ask for, so login CSRF is stopped by the two headers alone; a caller that sends
 //! neither is no browser and carries no one's cookies.
-//! A call with an `Authorization` header has no cookies left (`authenticate.rs`), and no foreign page can make one without a preflight:
-//! it needs neither.
+//! A call with an `Authorization` header has no cookies left (`authenticate.rs`), so it needs no token; where it comes from is looked at
+//! all the same, because an answer may set cookies.
 //! Practices 13.token, 13.samesite, 13.middleware, 13.bearer-exempt. Attacks: `tests/suite/attacks/s13_csrf/`.
 
 use crate::{
@@ -33,8 +33,7 @@ pub(super) async fn csrf<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let has_no_cookies = request.headers().contains_key(header::AUTHORIZATION);
-    if request.method().is_safe() || has_no_cookies || comes_from_an_allowed_page(request.headers(), &state.settings) && carries_its_token(&request) {
+    if request.method().is_safe() || comes_from_an_allowed_page(request.headers(), &state.settings) && carries_its_token(&request) {
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
     Ok(request.into_response(ApiError::new(ErrorCode::CsrfRejected).error_response()))
@@ -52,7 +51,8 @@ fn comes_from_an_allowed_page(headers: &HeaderMap, settings: &Settings) -> bool 
 }
 
 fn carries_its_token(request: &ServiceRequest) -> bool {
-    if request.extensions().get::<Principal>().is_none() {
+    let has_no_cookies = request.headers().contains_key(header::AUTHORIZATION);
+    if has_no_cookies || request.extensions().get::<Principal>().is_none() {
         return true;
     }
     let expected = request.get_session().get::<String>(CSRF).ok().flatten();

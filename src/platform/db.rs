@@ -134,42 +134,57 @@ pub async fn unfit(service: &PgConnectOptions) -> Vec<String> {
     problems
 }
 
-/// What the login itself may do, whatever role it acts as: `SET ROLE NONE` is one statement away.
+/// What the login itself may do, whatever role it acts as (`SET ROLE NONE` is one statement away), and what that role may do beyond
+/// what the migrations give it.
 async fn login_powers(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
-    let is = sqlx::query!(
-        r#"SELECT r.rolsuper AS "superuser!", r.rolcreaterole AS "creates_roles!", r.rolcreatedb AS "creates_databases!",
-                  r.rolreplication AS "replicates!", r.rolbypassrls AS "bypasses!",
-                  has_schema_privilege(r.oid, 'public', 'CREATE') OR has_database_privilege(r.oid, current_database(), 'CREATE') AS "creates_tables!",
-                  EXISTS (SELECT FROM pg_class c, aclexplode(c.relacl) a WHERE a.grantee = r.oid) AS "has_grants!",
-                  ARRAY(SELECT m.rolname::text FROM pg_roles m
-                        WHERE NOT r.rolsuper AND m.rolname NOT IN (r.rolname, 'portcullis_runtime') AND pg_has_role(r.oid, m.oid, 'MEMBER')) AS "member_of!",
+    let roles = sqlx::query!(
+        r#"SELECT r.rolname::text AS "name!", r.rolsuper AS "superuser!", r.rolcreaterole AS "creates_roles!",
+                  r.rolcreatedb AS "creates_databases!", r.rolreplication AS "replicates!", r.rolbypassrls AS "bypasses!",
+                  has_database_privilege(r.oid, current_database(), 'CREATE') OR EXISTS (SELECT FROM pg_namespace n
+                      WHERE n.nspname !~ '^pg_' AND has_schema_privilege(r.oid, n.oid, 'CREATE')) AS "creates_tables!",
+                  r.rolname <> 'portcullis_runtime' AND (
+                      EXISTS (SELECT FROM pg_class c, aclexplode(c.relacl) a WHERE a.grantee = r.oid)
+                      OR EXISTS (SELECT FROM pg_attribute c, aclexplode(c.attacl) a WHERE a.grantee = r.oid)) AS "has_grants!",
+                  EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(c.relacl) a
+                      WHERE n.nspname = 'public' AND a.grantee = 0) AS "everybody_has_grants!",
+                  coalesce(has_table_privilege(r.oid, to_regclass('public.audit_events')::oid, 'UPDATE, DELETE, TRUNCATE'), false)
+                      AS "changes_events!",
+                  EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid AND m.admin_option) AS "administers!",
                   EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                          WHERE n.nspname = 'public' AND pg_has_role(r.oid, c.relowner, 'MEMBER')) AS "owns!"
-           FROM pg_roles r WHERE r.rolname = session_user"#
+                      WHERE n.nspname = 'public' AND pg_has_role(r.oid, c.relowner, 'MEMBER'))
+                      OR EXISTS (SELECT FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
+                      WHERE n.nspname !~ '^(pg_|information_schema)' AND pg_has_role(r.oid, f.proowner, 'MEMBER')) AS "owns!",
+                  ARRAY(SELECT m.rolname::text FROM pg_roles m
+                      WHERE m.rolname NOT IN (r.rolname, 'portcullis_runtime') AND pg_has_role(r.oid, m.oid, 'MEMBER')) AS "member_of!"
+           FROM pg_roles r WHERE r.rolname IN (session_user, 'portcullis_runtime')"#
     )
-    .fetch_one(connection)
+    .fetch_all(connection)
     .await?;
-    // a superuser is all of the others too
-    let powers = if is.superuser {
-        vec!["is a superuser"]
-    } else {
+    let mut powers = Vec::new();
+    for is in roles {
+        let who = if is.name == RUNTIME_ROLE { format!("the role {RUNTIME_ROLE}") } else { "its login".to_owned() };
+        // a superuser is all of the others too
+        if is.superuser {
+            powers.push(format!("{who} is a superuser"));
+            continue;
+        }
         let all = [
             (is.creates_roles, "may create roles"),
             (is.creates_databases, "may create databases"),
             (is.replicates, "may replicate"),
             (is.bypasses, "bypasses row security"),
             (is.creates_tables, "may create tables or schemas"),
-            (is.owns, "owns the tables"),
+            (is.owns, "owns the tables or their functions"),
             (is.has_grants, "has grants of its own"),
+            (is.everybody_has_grants, "has grants that everybody has"),
+            (is.changes_events, "may change audit events"),
+            (is.administers, "may give roles to others"),
         ];
-        all.into_iter().filter_map(|(is, power)| is.then_some(power)).collect()
-    };
-    let memberships = is.member_of.iter().map(|role| format!("is a member of {role}"));
-    let powers = powers.into_iter().map(str::to_owned).chain(memberships);
-    Ok(powers
-        .into_iter()
-        .map(|power| format!("its login {power}: give the service one that is a member of {RUNTIME_ROLE} and nothing else"))
-        .collect())
+        powers.extend(all.into_iter().filter(|(is, _)| *is).map(|(_, power)| format!("{who} {power}")));
+        powers.extend(is.member_of.iter().map(|role| format!("{who} is a member of {role}")));
+    }
+    let remedy = format!("give the service a login that is a member of {RUNTIME_ROLE} and nothing else, and that role what the migrations give it");
+    Ok(powers.into_iter().map(|power| format!("{power}: {remedy}")).collect())
 }
 
 /// Makes the service's login where there is none. Returns whether it did.

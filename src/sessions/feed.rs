@@ -75,6 +75,7 @@ impl Feed {
                 _ = stopped.changed() => return,
                 Err(lost) = self.listen(&mut is_known_lost) => lost,
             };
+            self.revocations.distrust();
             metrics::counter!("portcullis_feed_losses_total").increment(1);
             if !std::mem::replace(&mut is_known_lost, true) {
                 tracing::warn!(error = %lost, "the revocation feed is lost: tokens are checked in the database until it is back");

@@ -139,6 +139,11 @@ impl Revocations {
         *newest = (newest.0.max(version), until);
     }
 
+    /// The feed is known to be lost: nothing is trusted until it is heard again.
+    pub(super) fn distrust(&self) {
+        self.0.heard_up_to.store(0, Ordering::Release);
+    }
+
     /// Everything that was said before this moment has been heard.
     pub(super) fn heard_up_to(&self, said: Instant) {
         self.0.heard_up_to.fetch_max(self.moment(said), Ordering::AcqRel);
@@ -178,5 +183,7 @@ mod tests {
         memory.ended(session);
         memory.doubt(&[session]);
         assert_eq!(memory.standing(session, account, 2), Standing::Ended, "doubt does not take it back");
+        memory.distrust();
+        assert_eq!(memory.standing(Uuid::from_u128(3), account, 2), Standing::Ask, "a lost feed is not trusted at all");
     }
 }

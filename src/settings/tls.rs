@@ -47,14 +47,23 @@ pub(super) fn read(read: &mut Reader, is_production: bool, is_needed: bool) -> T
     Tls::Made
 }
 
+/// Wider than any network of one's own: /8 of IPv4, /16 of IPv6.
+fn is_too_wide(network: &IpNet) -> bool {
+    match network {
+        IpNet::V4(network) => network.prefix_len() < 8,
+        IpNet::V6(network) if network.network().to_ipv4_mapped().is_some() => network.prefix_len() < 96 + 8,
+        IpNet::V6(network) => network.prefix_len() < 16,
+    }
+}
+
 pub(super) fn trusted_proxies(read: &mut Reader, tls: &Tls, is_production: bool) -> Vec<IpNet> {
     const NAME: &str = "PORTCULLIS_TRUSTED_PROXIES";
     let networks = read.list(NAME, |item| item.parse::<IpNet>().map_err(|_| "is no network like 10.0.0.0/8"));
     if matches!(tls, Tls::Proxy) && networks.is_empty() {
         read.refuse(NAME, "must name the proxy while PORTCULLIS_TLS is proxy: clear text from anybody else is refused");
     }
-    if is_production && IpNet::aggregate(&networks).iter().any(|network| network.prefix_len() == 0) {
-        read.refuse(NAME, "trusts everybody: anyone could claim any address");
+    if is_production && IpNet::aggregate(&networks).iter().any(is_too_wide) {
+        read.refuse(NAME, "trusts half the world: anyone in it could claim any address");
     }
     networks
 }

@@ -31,6 +31,9 @@ pub const PUBLISHED_AHEAD: Duration = Duration::minutes(5);
 /// A key that this node does not know is looked for in the database at most this often, however many strangers invent some.
 const LOOKED_FOR: std::time::Duration = std::time::Duration::from_millis(250);
 
+/// A read of the table that takes longer is given up.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+
 macro_rules! purposes {
     ($($(#[$about:meta])* $variant:ident = $name:literal;)*) => {
         /// What a key is for. The closed list; a key never serves two purposes.
@@ -220,9 +223,10 @@ impl Keyring {
 
     /// One after the other: what was read before a change must not be stored after what was read behind it.
     async fn read(&self, pool: &PgPool, last: &mut Option<Instant>) -> Result<(), KeyringError> {
-        // also when it fails: a database that is away must not make everybody wait in a row
+        let read = tokio::time::timeout(PATIENCE, store::read(pool, &self.0.key_encryption_key)).await;
+        // from its end, also when it fails: a slow database must not make those who wait read in a row
         *last = Some(Instant::now());
-        let keys = store::read(pool, &self.0.key_encryption_key).await?;
+        let keys = read.unwrap_or(Err(sqlx::Error::PoolTimedOut.into()))?;
         *self.0.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
         Ok(())
     }

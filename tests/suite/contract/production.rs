@@ -71,8 +71,10 @@ fn clear_text_is_taken_from_a_named_proxy_only() {
     assert!(problems(&proxy).contains("PORTCULLIS_TRUSTED_PROXIES must name the proxy"), "{}", problems(&proxy));
     let with = |networks| problems(&[&proxy[..], &[("PORTCULLIS_TRUSTED_PROXIES", networks)]].concat());
     assert_eq!(with("10.0.0.0/8"), "");
-    assert!(with("0.0.0.0/0").contains("trusts everybody") && with("10.0.0.0/8, ::/0").contains("trusts everybody"));
-    assert!(with("0.0.0.0/1, 128.0.0.0/1").contains("trusts everybody"), "in halves");
+    for wide in ["0.0.0.0/0", "10.0.0.0/8, ::/0", "0.0.0.0/1, 128.0.0.0/1", "0.0.0.0/1,128.0.0.0/2,192.0.0.0/3", "::ffff:0.0.0.0/96", "2000::/3"] {
+        assert!(with(wide).contains("trusts half the world"), "{wide}");
+    }
+    assert_eq!(with("10.0.0.0/8, fd00::/16, ::ffff:10.0.0.0/104"), "");
     assert!(problems(&[("PORTCULLIS_TLS", "proxy"), ("PORTCULLIS_TRUSTED_PROXIES", "10.0.0.0/8")]).contains("are of no use"));
     assert!(problems(&[("PORTCULLIS_TLS", "off")]).contains("PORTCULLIS_TLS must be on or proxy"));
 }
@@ -111,7 +113,7 @@ async fn check_and_a_start_in_production_list_everything_at_once() {
         }
     }
     let told = fails(&mut run(&owner, &["check"], &[]));
-    assert!(told.contains("its login owns the tables") && told.contains("its login may create tables or schemas"), "{told}");
+    assert!(told.contains("its login owns the tables or their functions") && told.contains("its login may create tables or schemas"), "{told}");
     let told = fails(&mut run("postgres://service:Vb7kQ2mZx9TfLw4RnJ8c@127.0.0.1:1/p", &["check"], &[]));
     assert!(told.contains("DATABASE_URL: cannot be reached") && !told.contains("Vb7k"), "{told}");
 
@@ -138,6 +140,10 @@ async fn check_and_a_start_in_production_list_everything_at_once() {
         (format!("GRANT pg_read_all_data TO {login}"), "its login is a member of pg_read_all_data"),
         (format!("ALTER ROLE {login} NOINHERIT"), "its login is a member of pg_read_all_data"),
         (format!("GRANT DELETE ON audit_events TO {login}"), "its login has grants of its own"),
+        (format!("GRANT pg_monitor TO {login} WITH ADMIN OPTION"), "its login may give roles to others"),
+        (format!("CREATE SCHEMA theirs; GRANT CREATE ON SCHEMA theirs TO {login}"), "its login may create tables or schemas"),
+        ("GRANT TRUNCATE ON audit_events TO portcullis_runtime".to_owned(), "the role portcullis_runtime may change audit events"),
+        ("GRANT SELECT ON keyring TO PUBLIC".to_owned(), "has grants that everybody has"),
     ] {
         superuser.execute(AssertSqlSafe(grant)).await.unwrap();
         let told = fails(&mut run(&service, &["check"], &[("PORTCULLIS_OWNER_DATABASE_URL", "postgres://owner@localhost/p")]));

@@ -5,7 +5,7 @@ use serde_json::json;
 use std::time::{Duration, Instant};
 
 /// How long after an answer its effect may take to reach every node.
-const BOUND: Duration = Duration::from_millis(100);
+pub const BOUND: Duration = Duration::from_millis(100);
 
 /// Waits until the token is refused here. A machine that is busy with other tests is slow in everything, so the bound counts how
 /// long the other node lagged behind a change, not how long a call took: the refusal must come from the first call that began after

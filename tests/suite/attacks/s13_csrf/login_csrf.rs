@@ -17,6 +17,8 @@ async fn a_foreign_page_signs_nobody_in() {
         assert_eq!((answer.code().as_str(), answer.cookie()), ("CSRF_REJECTED", None), "{name}: {value}");
     }
     assert_eq!(login("sec-fetch-site", "same-origin").await.status, 200);
+    let stray = app.visitor().request(Method::POST, "/v1/auth/login").header("origin", "https://evil.example").header("authorization", "Basic eDp5");
+    assert_eq!(Answer::of(stray.json(&body)).await.code(), "CSRF_REJECTED", "a stray header is no way around");
 
     // what a form can send without asking first is no JSON
     let form = app.visitor().request(Method::POST, "/v1/auth/login").header("content-type", "text/plain").body(body.to_string());

@@ -36,6 +36,10 @@ async fn a_planted_refresh_cookie_refreshes_nothing_and_breaks_nothing() {
     assert_eq!(planted.code(), "INVALID_REFRESH_TOKEN", "the victim would work in the attacker's session");
     assert!(planted.cookie_named("__Secure-portcullis-refresh").is_none());
 
+    let (_, in_body) = app.token_sign_in("mallory@example.org").await;
+    page.refresh = Some(format!("__Secure-portcullis-refresh={in_body}"));
+    assert_eq!(page.post("/v1/auth/token/refresh", json!({})).await.code(), "INVALID_REFRESH_TOKEN", "out of a body, and a browser without a tie");
+
     page.sign_in_by_page("ada@example.org").await;
     let own = page.refresh.clone().unwrap();
     page.refresh = mallory.refresh.clone();
@@ -49,7 +53,6 @@ async fn a_planted_refresh_cookie_refreshes_nothing_and_breaks_nothing() {
     // nor is a token out of a cookie of use in a body, nor one out of a body in a cookie
     let copied = mallory.refresh.unwrap().split_once('=').unwrap().1.to_owned();
     assert_eq!(page.exchange(&copied).await.code(), "INVALID_REFRESH_TOKEN");
-    let (_, in_body) = app.token_sign_in("mallory@example.org").await;
     page.refresh = Some(format!("__Secure-portcullis-refresh={in_body}"));
     assert_eq!(page.post("/v1/auth/token/refresh", json!({})).await.code(), "INVALID_REFRESH_TOKEN");
 }
