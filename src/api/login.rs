@@ -66,12 +66,10 @@ pub struct Login {
     /// How the session is carried: by a cookie, or by tokens in headers.
     #[garde(skip)]
     #[serde(default = "by_cookie")]
-    #[schema(inline, default = "cookie")]
     transport: Transport,
     /// Where the client keeps the refresh token, with `transport` `token`.
     #[garde(skip)]
     #[serde(default)]
-    #[schema(inline, default = "cookie")]
     refresh_in: RefreshIn,
 }
 
