@@ -67,10 +67,9 @@ pub struct Login {
     #[garde(skip)]
     #[serde(default = "by_cookie")]
     transport: Transport,
-    /// Where the client keeps the refresh token, with `transport` `token`.
+    /// Where the client keeps the refresh token, with `transport` `token`; `cookie` otherwise.
     #[garde(skip)]
-    #[serde(default)]
-    refresh_in: RefreshIn,
+    refresh_in: Option<RefreshIn>,
 }
 
 fn by_cookie() -> Transport {
@@ -112,6 +111,10 @@ pub enum LoginAnswer {
     responses((status = 200, description = "Signed in", body = LoginAnswer)))]
 pub async fn login(caller: Anyone, state: Data<State>, session: Session, body: Valid<Json<Login>>) -> Result<HttpResponse, ApiError> {
     let Login { email, password, transport, refresh_in } = body.0.into_inner();
+    if transport == Transport::Cookie && refresh_in.is_some() {
+        return Err(ApiError::invalid_field("refresh_in", "needs transport token"));
+    }
+    let refresh_in = refresh_in.unwrap_or_default();
     let email = email.take("email")?;
     let device = known_device::read(&state, caller.caller.device_cookie.as_deref(), &email);
     let failures = Count::of(&state, Quota::LoginFailures, &[email.as_str()]);

@@ -148,7 +148,8 @@ pub struct Refresh {
 
 /// Refresh tokens
 ///
-/// Spends the refresh token, which comes in the body or by cookie, for the next one and an access token; the answer brings it the same
+/// Spends the refresh token for the next one and an access token. It comes in the body, or (with `{}` as the body) in the cookies
+/// `__Secure-portcullis-refresh` and `__Host-portcullis-refresh-tie` that signing in has set; the answer brings the next one the same
 /// way. Asked again within seconds, as by a second tab, the answer has the same refresh token. Later, a spent token ends the session:
 /// somebody else may have it. With an `Authorization` header cookies are not read.
 #[utoipa::path(post, path = "/v1/auth/token/refresh", tag = "auth", request_body = Refresh,
@@ -255,8 +256,8 @@ pub async fn verify(with: WithToken, state: Data<State>, query: Valid<Query<Veri
 
 /// Read the public keys
 ///
-/// With which access tokens are verified elsewhere (RFC 7517). A key is here before it signs and for as long as a token of it can be
-/// good.
+/// With which access tokens are verified elsewhere (RFC 7517). A key is here before it signs, unless it replaces a revoked one, and for
+/// as long as a token of it can be good. Whoever verifies elsewhere does not hear of sessions that end.
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "auth",
     responses((status = 200, description = "A JWK set", content_type = "application/jwk-set+json", body = Object),
         (status = 304, description = "As the caller has it")))]
@@ -271,7 +272,7 @@ pub async fn jwks(_: Anyone, state: Data<State>, request: actix_web::HttpRequest
     };
     let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response.insert_header(ETag(tag));
-    // whoever keeps the list for this long still knows every key that signs
+    // whoever keeps the list for this long still knows every key that signs, but for one that replaced a revoked one
     response.insert_header((CACHE_CONTROL, format!("public, max-age={}", PUBLISHED_AHEAD.whole_seconds())));
     Ok(if is_known { response.finish() } else { response.content_type("application/jwk-set+json").body(body) })
 }

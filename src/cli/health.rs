@@ -12,7 +12,7 @@ use std::{
 const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(super) fn run() -> anyhow::Result<()> {
-    let Some(address) = Settings::operator_listen_in(&Settings::process_values()?) else {
+    let Some(address) = Settings::operator_listen_in(&Settings::process_values()?)? else {
         bail!("PORTCULLIS_OPERATOR_LISTEN is off: there is nobody to ask")
     };
     let mut stream = TcpStream::connect_timeout(&reachable(address), PATIENCE).with_context(|| format!("nobody listens on {address}"))?;

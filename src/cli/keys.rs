@@ -37,7 +37,7 @@ pub(super) enum Command {
     },
     /// Somebody else may have the keys: make all there are worthless, at once, and fresh ones.
     ///
-    /// `token_signing`: every access token is refused; clients refresh theirs. `refresh_token`: every session with tokens ends.
+    /// `token_signing`: every access token is refused (elsewhere, once the list of public keys is read again); clients refresh theirs. `refresh_token`: every session with tokens ends.
     Revoke {
         /// `token_signing` or `refresh_token`.
         purpose: String,

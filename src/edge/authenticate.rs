@@ -44,7 +44,8 @@ pub(super) async fn one_identity<B: MessageBody + 'static>(mut request: ServiceR
 fn own_cookies(headers: impl Iterator<Item = Vec<u8>>) -> Result<Option<HeaderValue>, ApiError> {
     let (mut own, mut is_refresh_doubtful): (Vec<(&str, String)>, bool) = (Vec::new(), false);
     for header in headers {
-        let text = String::from_utf8(header).unwrap_or_default();
+        // ours are ASCII; what else somebody set beside them must not hide them
+        let text = String::from_utf8_lossy(&header);
         for (name, value) in text.split(';').filter_map(|pair| pair.trim().split_once('=')) {
             let Some(known) =
                 [session_cookie::COOKIE, known_device::COOKIE, refresh_cookie::COOKIE, refresh_cookie::TIE].into_iter().find(|known| *known == name)

@@ -29,7 +29,7 @@ use uuid::Uuid;
 const CHANNEL: &str = "portcullis";
 /// How often a beat is sent.
 const BEAT: Duration = Duration::from_millis(500);
-/// A connection that takes longer for anything is given up.
+/// A connection that takes longer for an answer or a beat is given up. (Reading keys goes by the pool, with a limit of its own.)
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two attempts to connect.
 const PAUSE: Duration = Duration::from_millis(250);

@@ -17,7 +17,7 @@ use uuid::Uuid;
 /// What was heard longer ago than this is not trusted.
 pub const TRUSTED_FOR: Duration = Duration::from_secs(2);
 
-/// What memory keeps about an ended session outlives every token of it, whatever the nodes' clocks say.
+/// What memory keeps about an ended session outlives every token of it, for clocks up to a minute apart.
 pub(super) const KEPT: time::Duration = LONGEST_TOKEN_LIFE.saturating_add(time::Duration::MINUTE);
 
 /// The same by a clock that nobody sets.
@@ -111,8 +111,8 @@ impl Revocations {
         if is_stale || is_doubted || !self.is_trusted() { Standing::Ask } else { Standing::Good }
     }
 
-    /// A transaction of this node is ending these sessions: until the feed says so, the database decides. To be called before the
-    /// commit, so that the answer to whoever ends them is true here at once.
+    /// A transaction of this node is ending these sessions: until the feed says so (or, after a rollback, for as long as memory keeps
+    /// it), the database decides. To be called before the commit, so that the answer to whoever ends them is true here at once.
     pub(super) fn doubt(&self, sessions: &[Uuid]) {
         let until = kept_until();
         let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);

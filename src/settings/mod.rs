@@ -180,9 +180,15 @@ impl Settings {
     }
 
     /// The operators' address, whatever else is wrong with the settings.
-    #[must_use]
-    pub fn operator_listen_in(values: &Values) -> Option<SocketAddr> {
-        Reader::new(values.clone()).optional("PORTCULLIS_OPERATOR_LISTEN", optional_address).flatten()
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn operator_listen_in(values: &Values) -> Result<Option<SocketAddr>, SettingsError> {
+        const NAME: &str = "PORTCULLIS_OPERATOR_LISTEN";
+        let own = values.get(NAME).map(|value| (NAME.to_owned(), value.clone()));
+        let mut read = Reader::new(own.into_iter().collect());
+        let address = read.optional(NAME, optional_address);
+        address.ok_or_else(|| read.into_error())
     }
 
     fn from_values(values: Values, demanded_in_production: &[&str]) -> Result<Self, SettingsError> {

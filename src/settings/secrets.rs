@@ -47,7 +47,7 @@ pub(super) fn judge(all: &[Given]) -> Vec<(&'static str, String)> {
         let text = secret.expose_secret();
         let lower = text.to_lowercase();
         if SAMPLES.iter().any(|sample| lower.contains(sample)) || text.chars().collect::<HashSet<_>>().len() < 8 {
-            problems.push((*name, "looks like a placeholder: make one with `openssl rand -hex 32`".to_owned()));
+            problems.push((*name, "looks like a placeholder".to_owned()));
         } else if text.chars().count() < SHORTEST {
             problems.push((*name, format!("has a secret of fewer than {SHORTEST} characters")));
         }

@@ -2,8 +2,8 @@
 //! key-encryption key, which never enters the database.
 //!
 //! A key is `next` (known to all, not used yet), `active`, `retired` (makes nothing new; what it made is accepted until that has
-//! run out) or `revoked` (worth nothing). A new key is published as `next` long before anything is made with it, so that no node
-//! and no outside verifier meets a key that it does not know.
+//! run out) or `revoked` (worth nothing). A new key is published as `next` before anything is made with it, so that no node and no
+//! outside verifier meets a key that it does not know; only what replaces a revoked key comes unannounced.
 //! Practices 2.encrypted-sessions, 2.jwt-signing, 9.rotate, 9.never-hardcode.
 //! Attacks: `tests/suite/attacks/s09_secrets/`, `tests/suite/attacks/s02_credentials/old_keys.rs`.
 

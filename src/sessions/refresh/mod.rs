@@ -1,7 +1,7 @@
 //! Refresh tokens: opaque, good for one exchange, stored as digests. Each belongs to one session, its family.
 //!
 //! The successor of a token is derived from it, from a nonce that its row keeps, and from a key of the keyring. So a client that lost
-//! the answer, or whose second tab asks with the same token, gets the same successor again and nothing forks: for ten seconds, and
+//! the answer, or whose second tab asks with the same token, gets the same successor again and nothing forks: for some seconds, and
 //! only until the successor is used. After that an old token is a copy in somebody else's hands; the whole family ends.
 //! What this cannot see is a thief who exchanges in step with the victim within the grace, and a copy that comes back after a week,
 //! when its row has been forgotten: it is worth nothing, but ends nothing.
@@ -95,7 +95,7 @@ pub async fn exchange(
     if family.tie_digest.as_deref() != tie.as_ref().map(SecretToken::digest).as_ref().map(<[u8; 32]>::as_slice) {
         return Ok(Exchange::Worthless);
     }
-    if family.end_reason.is_some() {
+    if family.end_reason.as_deref() == Some("refresh_token_replayed") {
         return Ok(Exchange::EndedByReplay);
     }
     if !family.is_active || family.is_revoked || family.idle_expires_at <= now || family.absolute_expires_at <= now {

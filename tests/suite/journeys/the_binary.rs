@@ -258,3 +258,11 @@ fn an_administrator_is_made_beside_a_running_service() {
     service.signal("-TERM");
     assert!(service.end());
 }
+
+#[test]
+fn a_health_check_says_why_it_cannot_ask() {
+    let health = |listen: &str| fails(portcullis(Path::new(".")).arg("health").env("PORTCULLIS_OPERATOR_LISTEN", listen));
+    assert!(health("junk").contains("PORTCULLIS_OPERATOR_LISTEN must be an address"));
+    assert!(health("off").contains("PORTCULLIS_OPERATOR_LISTEN is off"));
+    assert!(health("127.0.0.1:1").contains("nobody listens on 127.0.0.1:1"));
+}

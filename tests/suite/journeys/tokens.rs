@@ -34,6 +34,9 @@ async fn a_client_with_a_place_of_its_own_keeps_the_refresh_token_itself() {
     assert_eq!((&claims["sub"], &claims["sid"]), (&me["id"], &tokens["session_id"]));
     assert_eq!((claims["acr"].as_str(), &claims["amr"], claims["scope"].as_str()), (Some("aal1"), &json!(["pwd"]), Some("")));
 
+    let senseless = json!({ "email": "ada@example.org", "password": PASSWORD, "refresh_in": "body" });
+    assert_eq!(app.visitor().post("/v1/auth/login", senseless).await.code(), "INVALID", "a cookie session has no refresh token");
+
     let next = ada.exchange(tokens["refresh_token"].as_str().unwrap()).await;
     assert_eq!(next.status, 200, "{}", next.text);
     assert_eq!(next.json()["session_id"], tokens["session_id"]);
