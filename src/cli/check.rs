@@ -3,8 +3,12 @@
 //! Practices 9.least-privilege, 9.per-environment. Tests: `tests/suite/contract/production.rs`.
 
 use crate::{
-    platform::db,
-    settings::{Environment, Settings, SettingsError, Values},
+    platform::{
+        db,
+        keyring::{Keyring, KeyringError},
+    },
+    server::tls::Identity,
+    settings::{Environment, Settings, SettingsError, Tls, Values},
 };
 use std::io::Write;
 
@@ -37,7 +41,18 @@ async fn problems(settings: &Result<Settings, SettingsError>, values: &Values) -
     if is_given("PORTCULLIS_OWNER_DATABASE_URL") || is_given("PORTCULLIS_OWNER_DATABASE_URL_FILE") {
         problems.push("PORTCULLIS_OWNER_DATABASE_URL is for `portcullis migrate` alone: the service must not have it".into());
     }
+    if let Ok(Settings { tls: Tls::Files(paths), .. }) = settings {
+        problems.extend(Identity::from_files(paths).and_then(Identity::into_config).err().map(|error| format!("{error:#}")));
+    }
     if let Some(database) = Settings::database_in(values) {
+        if let Ok(Settings { key_encryption_key: Some(key), .. }) = settings {
+            let pool = db::pool(database.service.clone(), 1);
+            // what else is wrong with the database is told below
+            if let Some(error @ KeyringError::WrongKeyEncryptionKey { .. }) = Keyring::unfit(&pool, key).await {
+                problems.push(format!("PORTCULLIS_KEY_ENCRYPTION_KEY: {error}"));
+            }
+            pool.close().await;
+        }
         problems.extend(db::unfit(&database.service).await.into_iter().map(|problem| format!("DATABASE_URL: {problem}")));
     }
     problems

@@ -2,7 +2,10 @@
 //! there already stays. Files are readable to whoever reaches their folder, because the containers run as different users.
 
 use crate::{
-    platform::{clock::Clock, crypto::SecretToken},
+    platform::{
+        clock::Clock,
+        crypto::{self, SecretToken},
+    },
     server::tls,
 };
 use anyhow::Context;
@@ -24,18 +27,30 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let Args { folder, database_host, mail_host } = args;
     let address = |login: &str, password: &str| format!("postgres://{login}:{password}@{database_host}/portcullis");
+    if !folder.join("owner/password").exists() {
+        forget(folder, "owner/database-url")?;
+    }
     let password = make(folder, "owner/password", || Ok(SecretToken::generate().expose().to_owned()))?;
     make(folder, "owner/database-url", || Ok(address("portcullis_owner", &password)))?;
     make(folder, "login/database-url", || Ok(address("portcullis_service", SecretToken::generate().expose())))?;
-    make(folder, "service/key-encryption-key", || Ok(STANDARD.encode(crate::platform::crypto::random::<32>())))?;
-    if !folder.join("mail/key.pem").exists() {
+    make(folder, "service/key-encryption-key", || Ok(STANDARD.encode(crypto::random::<32>())))?;
+    // these three belong together: where one is missing, all are made anew
+    let mail = ["service/mail-authority.pem", "mail/certificate.pem", "mail/key.pem"];
+    if !mail.iter().all(|name| folder.join(name).exists()) {
         let issued = tls::issue_once(mail_host, &Clock::system())?;
-        make(folder, "service/mail-authority.pem", || Ok(issued.authority))?;
-        make(folder, "mail/certificate.pem", || Ok(issued.certificate))?;
-        // last: it says that the others are there
-        make(folder, "mail/key.pem", || Ok(issued.key))?;
+        for (name, contents) in mail.into_iter().zip([issued.authority, issued.certificate, issued.key]) {
+            forget(folder, name)?;
+            make(folder, name, || Ok(contents))?;
+        }
     }
     Ok(())
+}
+
+fn forget(folder: &Path, name: &str) -> anyhow::Result<()> {
+    match fs::remove_file(folder.join(name)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).with_context(|| format!("cannot replace {name}")),
+        _ => Ok(()),
+    }
 }
 
 /// The contents of a file, made when it is missing: under another name first, so that a crash leaves nothing half-written.

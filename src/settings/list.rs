@@ -101,7 +101,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("PORTCULLIS_ACCESS_TOKEN_SECONDS", "900", "an access token is good, 60 to 900"),
     setting("PORTCULLIS_REFRESH_IDLE_DAYS", "7", "a session with tokens that is not refreshed ends, 1 to 90"),
     setting("PORTCULLIS_REFRESH_ABSOLUTE_DAYS", "30", "every session with tokens ends, 1 to 365"),
-    setting("PORTCULLIS_REFRESH_GRACE_SECONDS", "10", "a used refresh token still gives its successor once more, 0 to 30; later it ends the session"),
+    setting(
+        "PORTCULLIS_REFRESH_GRACE_SECONDS",
+        "10",
+        "a used refresh token still gives its successor, until that is used, 0 to 30; later it ends the session",
+    ),
     setting(
         "PORTCULLIS_TOKEN_ALGORITHM",
         "EdDSA",

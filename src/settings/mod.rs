@@ -200,7 +200,9 @@ impl Settings {
             _ => Err("must be development or production"),
         });
         let is_production = environment == Environment::Production;
-        let tls = tls::read(&mut read, is_production, demanded_in_production.contains(&TLS_CERTIFICATE));
+        // `migrate` needs no secret of the service, and judges none
+        let is_service = demanded_in_production.contains(&TLS_CERTIFICATE);
+        let tls = tls::read(&mut read, is_production, is_service);
         if is_production {
             read.demand(
                 demanded_in_production.iter().copied().filter(|name| !matches!(tls, Tls::Proxy) || ![TLS_CERTIFICATE, TLS_KEY].contains(name)),
@@ -266,21 +268,21 @@ impl Settings {
             // the last two, so that everything before them has been read when one is wrong
             public_url: match public_url {
                 Some(origin) => origin,
-                None => return Err(all_problems(read, &given, is_production)),
+                None => return Err(all_problems(read, &given, is_production && is_service)),
             },
             mail_from: match mail_from {
                 Some(mailbox) => mailbox,
-                None => return Err(all_problems(read, &given, is_production)),
+                None => return Err(all_problems(read, &given, is_production && is_service)),
             },
         };
-        let error = all_problems(read, &given, is_production);
+        let error = all_problems(read, &given, is_production && is_service);
         if error.0.is_empty() { Ok(settings) } else { Err(error) }
     }
 }
 
 /// What the reader found, and what production has against the secrets.
-fn all_problems(mut read: Reader, given: &[Given], is_production: bool) -> SettingsError {
-    if is_production {
+fn all_problems(mut read: Reader, given: &[Given], is_judged: bool) -> SettingsError {
+    if is_judged {
         for (name, reason) in secrets::judge(given) {
             read.refuse(name, reason);
         }

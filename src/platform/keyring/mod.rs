@@ -203,6 +203,8 @@ impl Keyring {
     pub async fn open(pool: &PgPool, key_encryption_key: &KeyBytes, algorithm: Algorithm, now: OffsetDateTime) -> Result<Self, KeyringError> {
         let shared = Shared { key_encryption_key: key_encryption_key.clone(), keys: RwLock::default(), last_look: tokio::sync::Mutex::default() };
         let keyring = Self(Arc::new(shared));
+        // first whether this key-encryption key opens what is there: with a wrong one nothing must be written
+        keyring.reload(pool).await?;
         store::make_missing(&mut *pool.acquire().await?, key_encryption_key, algorithm, now).await?;
         keyring.reload(pool).await?;
         for purpose in Purpose::ALL {
@@ -211,6 +213,11 @@ impl Keyring {
             }
         }
         Ok(keyring)
+    }
+
+    /// Why this key-encryption key does not open the table, if it does not.
+    pub async fn unfit(pool: &PgPool, key_encryption_key: &KeyBytes) -> Option<KeyringError> {
+        store::read(pool, key_encryption_key).await.err()
     }
 
     /// Reads the table again.

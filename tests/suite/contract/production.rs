@@ -90,6 +90,9 @@ async fn check_and_a_start_in_production_list_everything_at_once() {
     let run = |database: &str, arguments: &[&str], changed: &[(&str, &str)]| {
         let mut command = portcullis(folder.path());
         command.args(arguments).envs(production(changed)).env("DATABASE_URL", database);
+        // without certificates, which there are none of
+        command.env("PORTCULLIS_TLS", "proxy").env("PORTCULLIS_TRUSTED_PROXIES", "10.0.0.0/8");
+        command.env_remove("PORTCULLIS_TLS_CERTIFICATE_FILE").env_remove("PORTCULLIS_TLS_KEY_FILE");
         command
     };
     let database = t.feed.clone();
@@ -122,6 +125,7 @@ async fn check_and_a_start_in_production_list_everything_at_once() {
     let login = format!("service_{}", t.feed.get_database().unwrap());
     let service = url(&t.feed.clone().username(&login).password("Vb7k&Q2m+Z%x9=TfLw4RnJ8c").options([("role", "none")]));
     let service = service.split("&options").next().unwrap().to_owned();
+    sqlx::query("DELETE FROM keyring").execute(&mut PgConnection::connect_with(&t.owner).await.unwrap()).await.unwrap();
     let migrated = portcullis(Path::new("."))
         .current_dir(folder.path())
         .arg("migrate")
@@ -151,4 +155,15 @@ async fn check_and_a_start_in_production_list_everything_at_once() {
     }
     superuser.execute(AssertSqlSafe(format!("DROP OWNED BY {login}"))).await.unwrap();
     superuser.execute(AssertSqlSafe(format!("DROP ROLE {login}"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn check_looks_into_certificates_and_keys() {
+    let t = TestDatabase::create().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = portcullis(folder.path());
+    command.arg("check").envs(production(&[("PORTCULLIS_TLS_CERTIFICATE_FILE", "/nowhere/certificate.pem")])).env("DATABASE_URL", url(&t.feed));
+    let told = fails(&mut command);
+    assert!(told.contains("cannot read certificates from /nowhere/certificate.pem"), "{told}");
+    assert!(told.contains("PORTCULLIS_KEY_ENCRYPTION_KEY: the key-encryption key does not open key"), "{told}");
 }

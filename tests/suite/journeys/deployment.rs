@@ -64,6 +64,11 @@ async fn a_first_start_makes_everything_and_the_service_owns_nothing() {
     assert_eq!(make().lines().count(), 7);
     let made = tree(&secrets);
     assert_eq!((make().as_str(), tree(&secrets)), ("", made.clone()), "a second start changes nothing");
+    for lost in ["mail/certificate.pem", "service/mail-authority.pem"] {
+        fs::remove_file(secrets.join(lost)).unwrap();
+        assert_eq!(make().lines().count(), 3, "{lost}: what belongs together is made anew together");
+    }
+    let made = BTreeMap::from_iter(tree(&secrets));
     let service_sees = fs::read_dir(secrets.join("service")).unwrap().count();
     assert!(service_sees == 2 && !made["service/mail-authority.pem"].contains("PRIVATE"), "nothing of the owner's, no key of the mail server");
 

@@ -173,7 +173,7 @@ fn a_start_that_cannot_be_says_why() {
     fs::write(folder.join(".env"), "PORTCULLIS_ENV=production\n").unwrap();
     let production_by_file = fails(&mut portcullis(folder));
     assert!(production_by_file.contains(".env is for development"), "{production_by_file}");
-    let migration = [("PORTCULLIS_ENV", "production"), ("PORTCULLIS_OWNER_DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing")];
+    let migration = [("PORTCULLIS_ENV", "production"), ("PORTCULLIS_OWNER_DATABASE_URL", "postgres://nobody:short@127.0.0.1:1/nothing")];
     let migration = fails(portcullis(folder).arg("migrate").envs(migration));
     assert!(migration.contains("cannot bring the database up to date"), "it needs no secret of the service: {migration}");
     let production = fails(portcullis(folder).env("PORTCULLIS_ENV", "production"));
