@@ -39,7 +39,7 @@ use crate::{
 };
 use actix_session::Session;
 use actix_web::{
-    HttpResponse,
+    HttpResponse, HttpResponseBuilder,
     web::{Data, Json},
 };
 use garde::Validate;
@@ -369,12 +369,17 @@ pub async fn logout(signed_in: SignedIn, state: Data<State>, session: Session) -
     Ok(signed_out(&principal, &session))
 }
 
-/// The answer that takes away what carried the session.
-pub(super) fn signed_out(principal: &Principal, session: &Session) -> HttpResponse {
-    let mut answer = HttpResponse::NoContent();
+/// With this answer goes what carried the session.
+pub(super) fn take_away(answer: &mut HttpResponseBuilder, principal: &Principal, session: &Session) {
     match principal.transport {
         Transport::Cookie => session.purge(),
         Transport::Token => refresh_cookie::removals().into_iter().for_each(|removal| _ = answer.cookie(removal)),
     }
+}
+
+/// The answer of having signed out.
+pub(super) fn signed_out(principal: &Principal, session: &Session) -> HttpResponse {
+    let mut answer = HttpResponse::NoContent();
+    take_away(&mut answer, principal, session);
     answer.finish()
 }

@@ -10,7 +10,7 @@ use crate::{
         proof::{self, Purpose},
     },
     api::{
-        login::{CsrfToken, bind_cookie, signed_out},
+        login::{CsrfToken, bind_cookie, take_away},
         mailed,
         reauthenticate::reauthenticate,
     },
@@ -89,11 +89,13 @@ pub async fn change_password(
     }
     transaction.commit().await?;
     mailed::sent(&state);
-    let mut answer = match principal.transport {
-        Transport::Cookie => HttpResponse::Ok().json(CsrfToken { csrf_token: bind_cookie(&session, principal.session)? }),
-        Transport::Token => signed_out(&principal, &session),
-    };
     let device = known_device::cookie(&state, caller.device_cookie.as_deref(), crypto::uuid_v7(now), &email);
-    answer.add_cookie(&device).map_err(|error| ApiError::internal(anyhow::anyhow!("{error}")))?;
-    Ok(answer)
+    match principal.transport {
+        Transport::Cookie => Ok(HttpResponse::Ok().cookie(device).json(CsrfToken { csrf_token: bind_cookie(&session, principal.session)? })),
+        Transport::Token => {
+            let mut answer = HttpResponse::NoContent();
+            take_away(&mut answer, &principal, &session);
+            Ok(answer.cookie(device).finish())
+        }
+    }
 }

@@ -2,16 +2,14 @@
 //! days, and is then erased. Attacks: `tests/suite/attacks/s01_authorization/`.
 
 use crate::{
-    access::{
-        Transport,
-        role::{self, Actor},
-    },
+    access::role::{self, Actor},
     accounts::{
         self, AccountId, Email,
         export::{AT_MOST_EVERY, Export, store},
         proof::{self, Claim, Proof, Purpose},
     },
     api::{
+        login::take_away,
         mailed,
         reauthenticate::reauthenticate,
         recovery::{FollowLink, check, put_out, start_over},
@@ -20,7 +18,6 @@ use crate::{
     credentials::{self, password::Password},
     edge::{
         guard::{Anyone, SignedIn},
-        refresh_cookie,
         valid::Valid,
     },
     error::{ApiError, ErrorCode},
@@ -165,11 +162,8 @@ pub async fn close_account(
     audit::record(&mut transaction, &state.keyring, now, Entry::own(Event::AccountClosed, &caller.origin, owner.0)).await?;
     transaction.commit().await?;
     mailed::sent(&state);
-    session.purge();
     let mut answer = HttpResponse::Ok();
-    if principal.transport == Transport::Token {
-        refresh_cookie::removals().into_iter().for_each(|removal| _ = answer.cookie(removal));
-    }
+    take_away(&mut answer, &principal, &session);
     Ok(answer.json(AccountClosing { erased_at: now + grace }))
 }
 

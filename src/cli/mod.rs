@@ -188,7 +188,7 @@ async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result
     let state = State {
         settings: settings.clone(),
         pool,
-        revocations: Revocations::new(clock.clone()),
+        revocations: Revocations::default(),
         clock,
         keyring,
         passwords,

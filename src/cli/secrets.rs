@@ -5,12 +5,13 @@ use crate::{
     platform::{
         clock::Clock,
         crypto::{self, SecretToken},
+        files,
     },
     server::tls,
 };
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use std::{fs, io::Write, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, io::Write, path::Path};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -27,44 +28,37 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let Args { folder, database_host, mail_host } = args;
     let address = |login: &str, password: &str| format!("postgres://{login}:{password}@{database_host}/portcullis");
-    if !folder.join("owner/password").exists() {
-        forget(folder, "owner/database-url")?;
+    // the address follows its password, the mail server's files each other: where one is missing, all are made anew
+    let password = folder.join("owner/password");
+    if !password.exists() {
+        let fresh = SecretToken::generate();
+        write(folder, "owner/database-url", &address("portcullis_owner", fresh.expose()))?;
+        // last: it says that the address is its own
+        write(folder, "owner/password", fresh.expose())?;
     }
-    let password = make(folder, "owner/password", || Ok(SecretToken::generate().expose().to_owned()))?;
-    make(folder, "owner/database-url", || Ok(address("portcullis_owner", &password)))?;
-    make(folder, "login/database-url", || Ok(address("portcullis_service", SecretToken::generate().expose())))?;
-    make(folder, "service/key-encryption-key", || Ok(STANDARD.encode(crypto::random::<32>())))?;
-    // these three belong together: where one is missing, all are made anew
+    let password = fs::read_to_string(&password).with_context(|| format!("cannot read {}", password.display()))?;
+    make(folder, "owner/database-url", || address("portcullis_owner", &password))?;
+    make(folder, "login/database-url", || address("portcullis_service", SecretToken::generate().expose()))?;
+    make(folder, "service/key-encryption-key", || STANDARD.encode(crypto::random::<32>()))?;
     let mail = ["service/mail-authority.pem", "mail/certificate.pem", "mail/key.pem"];
     if !mail.iter().all(|name| folder.join(name).exists()) {
         let issued = tls::issue_once(mail_host, &Clock::system())?;
         for (name, contents) in mail.into_iter().zip([issued.authority, issued.certificate, issued.key]) {
-            forget(folder, name)?;
-            make(folder, name, || Ok(contents))?;
+            write(folder, name, &contents)?;
         }
     }
     Ok(())
 }
 
-fn forget(folder: &Path, name: &str) -> anyhow::Result<()> {
-    match fs::remove_file(folder.join(name)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).with_context(|| format!("cannot replace {name}")),
-        _ => Ok(()),
-    }
+fn make(folder: &Path, name: &str, contents: impl FnOnce() -> String) -> anyhow::Result<()> {
+    if folder.join(name).exists() { Ok(()) } else { write(folder, name, &contents()) }
 }
 
-/// The contents of a file, made when it is missing: under another name first, so that a crash leaves nothing half-written.
-fn make(folder: &Path, name: &str, contents: impl FnOnce() -> anyhow::Result<String>) -> anyhow::Result<String> {
+fn write(folder: &Path, name: &str, contents: &str) -> anyhow::Result<()> {
     let path = folder.join(name);
-    let shown = || format!("cannot make {}", path.display());
-    if path.exists() {
-        return fs::read_to_string(&path).with_context(shown);
-    }
-    let (contents, draft) = (contents()?, path.with_extension("draft"));
-    fs::create_dir_all(path.parent().unwrap_or(folder)).with_context(shown)?;
-    let mut file = fs::File::create(&draft).with_context(shown)?;
-    file.set_permissions(fs::Permissions::from_mode(0o444)).with_context(shown)?;
-    file.write_all(contents.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&draft, &path)).with_context(shown)?;
+    fs::create_dir_all(path.parent().unwrap_or(folder))
+        .and_then(|()| files::write(&path, contents.as_bytes(), 0o444))
+        .with_context(|| format!("cannot make {}", path.display()))?;
     writeln!(std::io::stdout(), "made {}", path.display())?;
-    Ok(contents)
+    Ok(())
 }

@@ -12,6 +12,7 @@ use crate::{
 use serde_json::json;
 
 pub(super) async fn keep_fresh(state: &State) -> Result<(), StoreError> {
+    let mut is_changed = false;
     for purpose in Purpose::ALL.iter().copied().filter(|purpose| purpose.overlap().is_some()) {
         let (algorithm, longest, now) = (state.settings.token_algorithm, state.settings.key_rotation, state.clock.now());
         let mut transaction = state.pool.begin().await?;
@@ -28,8 +29,9 @@ pub(super) async fn keep_fresh(state: &State) -> Result<(), StoreError> {
         let entry = Entry::new(Event::KeysRotated, &origin, None, None).detail(json!({ "purpose": purpose.name(), "by": "schedule" }));
         audit::record(&mut transaction, &state.keyring, now, entry).await?;
         transaction.commit().await?;
+        is_changed = true;
     }
-    if let Err(error) = state.keyring.reload(&state.pool).await {
+    if is_changed && let Err(error) = state.keyring.reload(&state.pool).await {
         tracing::error!(%error, "the keyring cannot be read again");
     }
     Ok(())

@@ -55,7 +55,8 @@ impl Jobs {
         let (stop, stopped) = watch::channel(false);
         let mailer = Arc::new(mailer);
         let schedule = |name, period, wake: Option<&Arc<Notify>>| Schedule { name, period, wake: wake.cloned(), stopped: stopped.clone() };
-        let feed = Feed { options: feed, pool: state.pool.clone(), revocations: state.revocations.clone(), keyring: state.keyring.clone() };
+        let State { pool, revocations, keyring, clock, .. } = state.clone();
+        let feed = Feed { options: feed, pool, revocations, keyring, clock };
         let tasks = vec![
             tokio::spawn(feed.run(stopped.clone())),
             schedule("letters", LETTER_ROUND, Some(&state.letter_waits)).run(state, move |state| {

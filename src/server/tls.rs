@@ -64,11 +64,7 @@ impl Identity {
         let certificate = files::read_or_create_private(&authority_certificate(folder), || Ok(params.self_signed(&key)?.pem()))?;
         let issuer = Issuer::new(params, key);
 
-        let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()])?;
-        params.distinguished_name.push(DnType::CommonName, "localhost");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params.not_before = clock.now() - Duration::DAY;
-        params.not_after = clock.now() + CERTIFICATE_LIFE;
+        let params = for_server(&["localhost", "127.0.0.1", "::1"], clock, CERTIFICATE_LIFE)?;
         let key = KeyPair::generate()?;
         let leaf = params.signed_by(&key, &issuer)?;
         let authority = CertificateDer::from_pem_slice(certificate.as_bytes()).context("the development authority's certificate is unreadable")?;
@@ -107,13 +103,19 @@ pub fn issue_once(name: &str, clock: &Clock) -> anyhow::Result<Issued> {
     let authority_key = KeyPair::generate()?;
     let authority = params.self_signed(&authority_key)?.pem();
     let issuer = Issuer::new(params, authority_key);
-    let mut params = CertificateParams::new(vec![name.to_owned()])?;
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    params.not_before = clock.now() - Duration::DAY;
-    params.not_after = clock.now() + AUTHORITY_LIFE;
+    let params = for_server(&[name], clock, AUTHORITY_LIFE)?;
     let key = KeyPair::generate()?;
     Ok(Issued { authority, certificate: params.signed_by(&key, &issuer)?.pem(), key: key.serialize_pem() })
+}
+
+/// A server of these names, called after the first.
+fn for_server(names: &[&str], clock: &Clock, life: Duration) -> anyhow::Result<CertificateParams> {
+    let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
+    params.distinguished_name.push(DnType::CommonName, names.first().copied().unwrap_or_default());
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.not_before = clock.now() - Duration::DAY;
+    params.not_after = clock.now() + life;
+    Ok(params)
 }
 
 /// Where development keeps its authority's certificate, for `curl --cacert`.

@@ -6,6 +6,7 @@
 
 use crate::{
     platform::{
+        clock::Clock,
         crypto,
         keyring::{Keyring, KeyringError},
     },
@@ -45,6 +46,8 @@ pub struct Feed {
     pub revocations: Revocations,
     /// Follows its table.
     pub keyring: Keyring,
+    /// For the time of what is in the database.
+    pub clock: Clock,
 }
 
 /// Why a connection was given up.
@@ -96,7 +99,7 @@ impl Feed {
         let beats = format!("portcullis_beat_{}", Uuid::from_bytes(crypto::random()).simple());
         let mut listener = tokio::time::timeout(PATIENCE, self.connect(&beats)).await??;
         // listen first, then read: what ends in between is heard
-        let now = self.revocations.clock().now();
+        let now = self.clock.now();
         for session in tokio::time::timeout(PATIENCE, store::ended_since(&mut listener, now - KEPT, now)).await?? {
             self.revocations.ended(session);
         }

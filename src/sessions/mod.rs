@@ -1,7 +1,6 @@
 //! What a proof buys: one row a sign-in, whatever the proof and the transport. The row's typed columns are the authority on
 //! who is signed in and until when; cookie and state only lead to it.
 //!
-//!
 //! A cookie leads to its row on every call. Tokens lead to it when they are refreshed; in between each node's memory of what ended
 //! ([`revocation`]) answers, fed by the database ([`feed`]).
 //! Practices 2.session-expiry, 2.revocation, 14.idle-timeout, 14.invalidate-on-sign-out.
@@ -115,9 +114,7 @@ pub async fn end_others(
     principal: &Principal,
     now: OffsetDateTime,
 ) -> Result<usize, sqlx::Error> {
-    let ended = store::revoke_all_but(connection, principal.account, Some(principal.session), now).await?;
-    revocations.doubt(&ended);
-    Ok(ended.len())
+    end_all_but(connection, revocations, principal.account, Some(principal.session), now).await
 }
 
 /// Ends all sessions of the account. Returns how many.
@@ -125,7 +122,17 @@ pub async fn end_others(
 /// # Errors
 /// When the database is away.
 pub async fn end_all(connection: &mut PgConnection, revocations: &Revocations, account: Uuid, now: OffsetDateTime) -> Result<usize, sqlx::Error> {
-    let ended = store::revoke_all_but(connection, account, None, now).await?;
+    end_all_but(connection, revocations, account, None, now).await
+}
+
+async fn end_all_but(
+    connection: &mut PgConnection,
+    revocations: &Revocations,
+    account: Uuid,
+    kept: Option<Uuid>,
+    now: OffsetDateTime,
+) -> Result<usize, sqlx::Error> {
+    let ended = store::revoke_all_but(connection, account, kept, now).await?;
     revocations.doubt(&ended);
     Ok(ended.len())
 }

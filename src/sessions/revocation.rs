@@ -3,7 +3,7 @@
 //! token asks no database. Whenever this memory may be behind, the answer is "ask": doubt never lets anybody in.
 //! Practice 2.revocation. Attacks: `tests/suite/attacks/s02_credentials/ended_elsewhere.rs`.
 
-use crate::platform::{clock::Clock, keyring::LONGEST_TOKEN_LIFE};
+use crate::platform::keyring::LONGEST_TOKEN_LIFE;
 use std::{
     collections::HashMap,
     sync::{
@@ -56,30 +56,21 @@ struct Shared {
     heard_up_to: AtomicU64,
     /// The same, of the moment up to which everything must have been heard for authority to be trusted.
     doubted_at: AtomicU64,
-    clock: Clock,
 }
 
 /// This node's memory.
 #[derive(Clone)]
 pub struct Revocations(Arc<Shared>);
 
+/// Knows nothing yet and so trusts nothing.
+impl Default for Revocations {
+    fn default() -> Self {
+        let (heard_up_to, doubted_at) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self(Arc::new(Shared { known: RwLock::default(), started: Instant::now(), heard_up_to, doubted_at }))
+    }
+}
+
 impl Revocations {
-    /// Knows nothing yet and so trusts nothing.
-    #[must_use]
-    pub fn new(clock: Clock) -> Self {
-        Self(Arc::new(Shared {
-            known: RwLock::default(),
-            started: Instant::now(),
-            heard_up_to: AtomicU64::new(0),
-            doubted_at: AtomicU64::new(0),
-            clock,
-        }))
-    }
-
-    pub(super) fn clock(&self) -> &Clock {
-        &self.0.clock
-    }
-
     fn moment(&self, at: Instant) -> u64 {
         u64::try_from(at.saturating_duration_since(self.0.started).as_millis()).unwrap_or(u64::MAX - 1) + 1
     }
@@ -168,7 +159,7 @@ mod tests {
 
     #[test]
     fn doubt_asks_the_database_and_what_was_heard_decides() {
-        let memory = Revocations::new(Clock::system());
+        let memory = Revocations::default();
         let (session, account) = (Uuid::from_u128(1), Uuid::from_u128(2));
         assert_eq!(memory.standing(session, account, 1), Standing::Ask, "nothing was heard yet");
         memory.heard_up_to(Instant::now());

@@ -205,8 +205,9 @@ impl Keyring {
         let keyring = Self(Arc::new(shared));
         // first whether this key-encryption key opens what is there: with a wrong one nothing must be written
         keyring.reload(pool).await?;
-        store::make_missing(&mut *pool.acquire().await?, key_encryption_key, algorithm, now).await?;
-        keyring.reload(pool).await?;
+        if store::make_missing(&mut *pool.acquire().await?, key_encryption_key, algorithm, now).await? {
+            keyring.reload(pool).await?;
+        }
         for purpose in Purpose::ALL {
             if keyring.keys().active(*purpose).is_none() {
                 return Err(KeyringError::NoActiveKey(purpose.name()));

@@ -62,21 +62,22 @@ impl Made {
     }
 }
 
-/// First keys for purposes that have none.
+/// First keys for purposes that have none. Returns whether there was such a purpose.
 pub(super) async fn make_missing(
     connection: &mut PgConnection,
     sealing: &KeyBytes,
     algorithm: Algorithm,
     now: OffsetDateTime,
-) -> Result<(), KeyringError> {
+) -> Result<bool, KeyringError> {
     let known = sqlx::query_scalar!("SELECT DISTINCT purpose FROM keyring").fetch_all(&mut *connection).await?;
-    for purpose in Purpose::ALL.iter().copied().filter(|purpose| !known.iter().any(|known| known == purpose.name())) {
+    let missing: Vec<Purpose> = Purpose::ALL.iter().copied().filter(|purpose| !known.iter().any(|known| known == purpose.name())).collect();
+    for purpose in missing.iter().copied() {
         Made::new(purpose, algorithm).await?.insert(&mut *connection, sealing, 1, "active", now).await?;
         if purpose.overlap().is_some() {
             Made::new(purpose, algorithm).await?.insert(&mut *connection, sealing, 2, "next", now).await?;
         }
     }
-    Ok(())
+    Ok(!missing.is_empty())
 }
 
 pub(super) async fn read(pool: &PgPool, sealing: &KeyBytes) -> Result<Keys, KeyringError> {
@@ -132,7 +133,8 @@ pub async fn list(connection: &mut PgConnection) -> Result<Vec<Listed>, sqlx::Er
     .await
 }
 
-async fn of_purpose(connection: &mut PgConnection, purpose: Purpose) -> Result<Vec<Listed>, sqlx::Error> {
+/// Waits for its turn to change the keyring, until the end of the transaction.
+async fn lock_and_list(connection: &mut PgConnection, purpose: Purpose) -> Result<Vec<Listed>, sqlx::Error> {
     sqlx::query!(r#"SELECT pg_advisory_xact_lock($1) IS NULL AS "locked""#, KEYRING_LOCK).fetch_one(&mut *connection).await?;
     Ok(list(connection).await?.into_iter().filter(|key| key.purpose == purpose.name()).collect())
 }
@@ -151,7 +153,7 @@ pub async fn rotate(
     now: OffsetDateTime,
 ) -> Result<(), KeyringError> {
     let made = Made::new(purpose, algorithm).await?;
-    let keys = of_purpose(connection, purpose).await?;
+    let keys = lock_and_list(connection, purpose).await?;
     let next = keys.iter().find(|key| key.state == "next").ok_or(KeyringError::NoActiveKey(purpose.name()))?;
     let ready = next.created_at + PUBLISHED_AHEAD;
     if !is_urgent && ready > now {
@@ -200,7 +202,7 @@ pub async fn revoke(
     now: OffsetDateTime,
 ) -> Result<(), KeyringError> {
     let (active, next) = (Made::new(purpose, algorithm).await?, Made::new(purpose, algorithm).await?);
-    let last = newest(&of_purpose(connection, purpose).await?);
+    let last = newest(&lock_and_list(connection, purpose).await?);
     sqlx::query!(
         "UPDATE keyring SET state = 'revoked', changed_at = $2, accepted_until = NULL WHERE purpose = $1 AND state <> 'revoked'",
         purpose.name(),
@@ -225,7 +227,7 @@ pub async fn keep_fresh(
     longest: Duration,
     now: OffsetDateTime,
 ) -> Result<bool, KeyringError> {
-    let keys = of_purpose(connection, purpose).await?;
+    let keys = lock_and_list(connection, purpose).await?;
     let is_of_another = |key: &Listed| key.algorithm.as_deref().is_some_and(|name| name != algorithm.name());
     let in_state = |state: &str| keys.iter().find(|key| key.state == state);
     let (Some(active), Some(next)) = (in_state("active"), in_state("next")) else { return Err(KeyringError::NoActiveKey(purpose.name())) };

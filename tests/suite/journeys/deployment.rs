@@ -2,7 +2,7 @@
 //! nothing, mail by STARTTLS, the health check. What the file says about settings must exist.
 
 use crate::{
-    journeys::the_binary::{DEADLINE, wait_until},
+    journeys::the_binary::wait_until,
     support::{
         TestDatabase,
         relay::Relay,
@@ -143,11 +143,7 @@ async fn a_first_start_makes_everything_and_the_service_owns_nothing() {
     assert_eq!(powers, Vec::<String>::new());
 
     assert!(Command::new("kill").args(["-TERM", &running.id().to_string()]).status().unwrap().success());
-    let begun = std::time::Instant::now();
-    while running.try_wait().unwrap().is_none() {
-        assert!(begun.elapsed() < DEADLINE);
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    wait_until("it ends", || running.try_wait().unwrap().is_some());
     drain.join().unwrap();
     let down = image(folder.path(), &["health"]).envs(environment).output().unwrap();
     assert!(!down.status.success(), "nobody is there any more");

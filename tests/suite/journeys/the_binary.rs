@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 pub fn portcullis(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
@@ -71,14 +71,8 @@ impl Running {
     }
 
     pub fn end(mut self) -> bool {
-        let deadline = Instant::now() + DEADLINE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.success();
-            }
-            assert!(Instant::now() < deadline, "does not end");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        wait_until("it ends", || self.child.try_wait().unwrap().is_some());
+        self.child.wait().unwrap().success()
     }
 
     /// Runs a script as a person would paste it; gives back all that it printed.
@@ -188,7 +182,7 @@ fn the_api_document_is_printed() {
     assert!(document["paths"]["/v1/me"]["patch"].is_object());
 }
 
-pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !condition() {
         assert!(Instant::now() < deadline, "waited in vain until {what}");

@@ -1,5 +1,7 @@
 //! The whole service in this process, on a port of its own, with a database, a clock and a mailbox of its own.
 
+pub use super::people::{Actor, Answer, Letter};
+
 use super::{TestDatabase, log};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use portcullis::{
@@ -20,8 +22,8 @@ use portcullis::{
     settings::{Settings, Tls},
     state::State,
 };
-use reqwest::{Certificate, Client, Method, RequestBuilder, StatusCode, header::HeaderMap, redirect};
-use serde_json::{Value, json};
+use reqwest::{Certificate, Client, redirect};
+use serde_json::json;
 use sqlx::postgres::PgConnectOptions;
 use std::{
     collections::HashMap,
@@ -92,7 +94,7 @@ impl TestApp {
             clock: clock.clone(),
             keyring,
             passwords,
-            revocations: Revocations::new(clock.clone()),
+            revocations: Revocations::default(),
             seen: Seen::default(),
             letter_waits: Arc::default(),
             export_waits: Arc::default(),
@@ -287,148 +289,5 @@ impl TestApp {
     /// A number from the database.
     pub async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.database.pool).await.unwrap()
-    }
-}
-
-pub struct Letter {
-    pub text: String,
-    pub token: Option<String>,
-    pub code: Option<String>,
-}
-
-impl Letter {
-    fn read(text: String) -> Self {
-        let part = |start: &str, belongs: fn(char) -> bool| {
-            let rest = text.split(start).nth(1)?;
-            Some(rest.chars().take_while(|c| belongs(*c)).collect::<String>())
-        };
-        let token = part("#token=", |c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-        let code = part("where you began: ", |c| c.is_ascii_digit());
-        Self { token, code, text }
-    }
-}
-
-/// Somebody with a browser: keeps the session cookie and the CSRF token.
-#[derive(Clone)]
-pub struct Actor<'a> {
-    app: &'a TestApp,
-    pub cookie: Option<String>,
-    pub csrf: Option<String>,
-    /// The known-device cookie.
-    pub device: Option<String>,
-    /// The refresh token's cookie.
-    pub refresh: Option<String>,
-    /// What ties it to this browser.
-    pub tie: Option<String>,
-    /// The access token.
-    pub bearer: Option<String>,
-}
-
-impl Actor<'_> {
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let mut request = self.app.client.request(method, self.app.url(path));
-        let cookies: Vec<&str> = [&self.cookie, &self.device, &self.refresh, &self.tie].into_iter().flatten().map(String::as_str).collect();
-        if !cookies.is_empty() {
-            request = request.header("cookie", cookies.join("; "));
-        }
-        if let Some(token) = &self.bearer {
-            request = request.bearer_auth(token);
-        }
-        if let Some(token) = &self.csrf {
-            request = request.header("x-csrf-token", token);
-        }
-        request
-    }
-
-    pub async fn get(&self, path: &str) -> Answer {
-        Answer::of(self.request(Method::GET, path)).await
-    }
-
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
-        Answer::of(self.request(Method::POST, path).json(&body)).await
-    }
-
-    pub async fn patch(&self, path: &str, body: Value) -> Answer {
-        Answer::of(self.request(Method::PATCH, path).json(&body)).await
-    }
-
-    pub async fn put(&self, path: &str, body: Value) -> Answer {
-        Answer::of(self.request(Method::PUT, path).json(&body)).await
-    }
-
-    pub async fn delete(&self, path: &str) -> Answer {
-        Answer::of(self.request(Method::DELETE, path)).await
-    }
-
-    /// Follows the link in a letter, as its page does: without cookies.
-    pub async fn follow(&self, path: &str, letter: &Letter) -> Answer {
-        self.app.visitor().post(path, json!({ "token": letter.token.as_deref().expect("a link") })).await
-    }
-
-    /// The same person at another node.
-    pub fn at<'n>(&self, node: &'n TestApp) -> Actor<'n> {
-        let Actor { cookie, csrf, device, refresh, tie, bearer, .. } = self.clone();
-        Actor { app: node, cookie, csrf, device, refresh, tie, bearer }
-    }
-
-    /// Signs in with tokens, as a page does: the refresh token in its cookies.
-    pub async fn sign_in_by_page(&mut self, email: &str) -> Answer {
-        let answer = self.post("/v1/auth/login", json!({ "email": email, "password": PASSWORD, "transport": "token" })).await;
-        assert_eq!(answer.status, 200, "{}", answer.text);
-        self.refresh = answer.cookie_named("__Secure-portcullis-refresh");
-        self.tie = answer.cookie_named("__Host-portcullis-refresh-tie");
-        answer
-    }
-
-    /// Exchanges a refresh token in the body.
-    pub async fn exchange(&self, token: &str) -> Answer {
-        self.app.visitor().post("/v1/auth/token/refresh", json!({ "refresh_token": token })).await
-    }
-
-    pub async fn sign_in(&mut self, email: &str, password: &str) -> Answer {
-        let answer = self.post("/v1/auth/login", json!({ "email": email, "password": password })).await;
-        if answer.status == 200 {
-            self.cookie = Some(answer.cookie().expect("a session cookie"));
-            self.csrf = answer.json()["csrf_token"].as_str().map(str::to_owned);
-            self.device = answer.cookie_named("__Host-portcullis-device");
-        }
-        answer
-    }
-}
-
-#[derive(Debug, Clone)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub text: String,
-}
-
-impl Answer {
-    pub async fn of(request: RequestBuilder) -> Self {
-        let response = request.send().await.expect("an answer");
-        Self { status: response.status(), headers: response.headers().clone(), text: response.text().await.expect("a body") }
-    }
-
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
-    }
-
-    /// The error code in the envelope; the empty text when there is none.
-    pub fn code(&self) -> String {
-        serde_json::from_str::<Value>(&self.text).ok().and_then(|body| Some(body["error"]["code"].as_str()?.to_owned())).unwrap_or_default()
-    }
-
-    /// `name=value` of the session cookie that this answer sets.
-    pub fn cookie(&self) -> Option<String> {
-        self.cookie_named("__Host-portcullis")
-    }
-
-    pub fn cookie_named(&self, name: &str) -> Option<String> {
-        let mut all = self.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
-        all.find(|set| set.starts_with(&format!("{name}=")))?.split(';').next().map(str::to_owned)
-    }
-
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
