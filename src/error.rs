@@ -90,6 +90,8 @@ error_codes! {
     TooLarge = PAYLOAD_TOO_LARGE, "TOO_LARGE", "The body is too large.";
     /// The body is not plain JSON.
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", "Send the body as application/json, not encoded.";
+    /// The target and the header fields are larger than allowed.
+    HeadersTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "HEADERS_TOO_LARGE", "The request's target and headers are too large.";
     /// Well-formed, but fields are missing, unknown or out of range.
     Invalid = UNPROCESSABLE_ENTITY, "INVALID", "Some fields are not as they should be.";
     /// A quota is used up; `Retry-After` says for how long.

@@ -8,7 +8,7 @@ use crate::{
 };
 use sqlx::PgPool;
 use std::sync::Arc;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// Handles only: cheap to clone.
 #[derive(Clone)]
@@ -25,6 +25,8 @@ pub struct State {
     pub passwords: Passwords,
     /// Which tokens are worth nothing any more.
     pub revocations: Revocations,
+    /// Places of requests that are worked on.
+    pub in_hand: Arc<Semaphore>,
     /// Marks of use of sessions, until a job writes them.
     pub seen: Seen,
     /// Tells the job that delivers letters that there is one.

@@ -34,7 +34,10 @@ use std::{
     sync::Arc,
     thread,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::Semaphore,
+};
 use tracing_subscriber::{EnvFilter, util::SubscriberInitExt};
 
 /// A user and account REST API on Postgres.
@@ -186,6 +189,7 @@ async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result
     let mailer = Mailer { transport, from: settings.mail_from.clone() };
     let settings = Arc::new(settings);
     let state = State {
+        in_hand: Arc::new(Semaphore::new(settings.connections.requests)),
         settings: settings.clone(),
         pool,
         revocations: Revocations::default(),

@@ -7,7 +7,10 @@ pub mod csrf;
 mod deadline;
 mod envelope;
 pub mod guard;
+mod header_limit;
 pub mod known_device;
+mod overload;
+pub mod pace;
 pub mod page;
 mod proxied;
 pub mod rate_limit;
@@ -43,8 +46,12 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
         .wrap(session_cookie::session_cookie(&state))
         // 7. a request with an Authorization header has no cookie
         .wrap(from_fn(authenticate::one_identity))
-        // 6. an end to everything
+        // 6. an end to everything …
         .wrap(from_fn(deadline::deadline))
+        // 6. … and no more at once than can be worked on
+        .wrap(from_fn(overload::overload))
+        // 6. a head of a sane size
+        .wrap(from_fn(header_limit::header_limit))
         // 5. so much for each client address
         .wrap(address_quota.layer())
         // 4. what a layer above failed with becomes a refusal, so that CORS headers get onto it …
@@ -58,6 +65,8 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
         .wrap(from_fn(security_headers::security_headers))
         // 1. an id, the client's address, a line in the log
         .wrap(from_fn(request_log::request_log))
+        // 0. the connection knows that it is not idle
+        .wrap(from_fn(pace::in_hand))
         .app_data(state)
 }
 
@@ -66,5 +75,10 @@ pub fn operators_app<F: FnOnce(&mut ServiceConfig)>(
     state: Data<State>,
     handlers: F,
 ) -> App<impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()> + use<F>> {
-    App::new().configure(handlers).wrap(from_fn(envelope::envelope)).wrap(from_fn(security_headers::security_headers)).app_data(state)
+    App::new()
+        .configure(handlers)
+        .wrap(from_fn(envelope::envelope))
+        .wrap(from_fn(security_headers::security_headers))
+        .wrap(from_fn(pace::in_hand))
+        .app_data(state)
 }

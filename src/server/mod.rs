@@ -1,6 +1,11 @@
 //! Wiring: three listeners around one [`State`]. The service speaks HTTPS; a second listener redirects to it; a third, for
 //! operators, has health and metrics.
 
+mod admission;
+#[cfg(feature = "http2")]
+mod http2;
+mod listener;
+mod paced;
 mod redirect;
 pub mod tls;
 
@@ -12,22 +17,21 @@ use crate::{
     state::State,
 };
 use actix_web::{
-    App, Error, HttpResponse, HttpServer,
-    body::BoxBody,
-    dev::{Server, ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse},
+    HttpResponse,
+    dev::{Server, ServerHandle},
     rt,
     web::{self, Data},
 };
+use admission::Admission;
 use anyhow::Context;
+use listener::Listener;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::{PgPool, postgres::PgConnectOptions};
-use std::{net::SocketAddr, thread, time::Duration};
+use std::{net::SocketAddr, sync::Arc, thread};
 use tls::Identity;
 
 /// How long running requests may take to finish after the order to stop, in seconds.
 const DRAIN_SECONDS: u64 = 15;
-/// A connection without a request is closed after this long.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// What the service is made of.
 pub struct Parts {
@@ -68,25 +72,28 @@ impl Service {
         let address_quota = AddressQuota::new(&settings.quotas).context("the address quota is empty")?;
         let data = Data::new(state.clone());
 
-        let (quota, shared) = (address_quota.clone(), data.clone());
-        let workers = settings.workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into));
-        let main = HttpServer::new(move || edge::app(shared.clone(), &quota, api::configure))
-            .workers(workers)
-            .keep_alive(KEEP_ALIVE)
-            .client_request_timeout(settings.request_timeout)
-            .shutdown_timeout(DRAIN_SECONDS)
-            .disable_signals();
-        let bound = match identity {
-            Some(identity) => main.bind_rustls_0_23(settings.https_listen, identity.into_config()?),
-            None => main.bind(settings.https_listen),
+        let limits = settings.connections;
+        let listener = |address, setting, workers| Listener {
+            address,
+            setting,
+            tls: None,
+            workers,
+            admission: Admission::new(limits.total, limits.of_address, settings.trusted_proxies.clone()),
+            limits,
+            request_timeout: settings.request_timeout,
         };
-        let main = bound.with_context(|| format!("cannot listen on {} (PORTCULLIS_HTTPS_LISTEN)", settings.https_listen))?;
-        let https = main.addrs().first().copied().context("no address was bound")?;
-        let mut servers = vec![main.run()];
 
-        let public_url = Data::new(settings.public_url.clone());
-        let redirecting = move || App::new().app_data(public_url.clone()).default_service(web::to(redirect::redirect));
-        let http = settings.http_listen.map(|address| clear_text(redirecting, address, "PORTCULLIS_HTTP_LISTEN")).transpose()?;
+        let workers = settings.workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into));
+        let tls = identity.map(|identity| identity.into_config().map(Arc::new)).transpose()?;
+        let (quota, shared) = (address_quota.clone(), data.clone());
+        let main = Listener { tls, ..listener(settings.https_listen, "PORTCULLIS_HTTPS_LISTEN", workers) };
+        let (main, https) = main.serve(move || edge::app(shared.clone(), &quota, api::configure))?;
+        let mut servers = vec![main];
+
+        // nothing of the product goes over the others: one thread is enough
+        let shared = data.clone();
+        let redirecting = move || edge::operators_app(shared.clone(), |config| _ = config.default_service(web::to(redirect::redirect)));
+        let http = settings.http_listen.map(|address| listener(address, "PORTCULLIS_HTTP_LISTEN", 1).serve(redirecting)).transpose()?;
 
         let metrics = recorder.clone();
         let for_operators = move || {
@@ -97,7 +104,8 @@ impl Service {
                 config.route("/metrics", web::get().to(answer));
             })
         };
-        let operators = settings.operator_listen.map(|address| clear_text(for_operators, address, "PORTCULLIS_OPERATOR_LISTEN")).transpose()?;
+        let operators =
+            settings.operator_listen.map(|address| listener(address, "PORTCULLIS_OPERATOR_LISTEN", 1).serve(for_operators)).transpose()?;
 
         let mut started = |listener: Option<(Server, SocketAddr)>| {
             listener.map(|(server, address)| {
@@ -125,19 +133,4 @@ impl Service {
         self.jobs.stop().await;
         self.pool.close().await;
     }
-}
-
-/// A listener without TLS and with one thread: nothing of the product goes over it.
-fn clear_text<T>(factory: impl Fn() -> App<T> + Send + Clone + 'static, address: SocketAddr, setting: &str) -> anyhow::Result<(Server, SocketAddr)>
-where
-    T: ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()> + 'static,
-{
-    let server = HttpServer::new(factory)
-        .workers(1)
-        .shutdown_timeout(DRAIN_SECONDS)
-        .disable_signals()
-        .bind(address)
-        .with_context(|| format!("cannot listen on {address} ({setting})"))?;
-    let bound = server.addrs().first().copied().context("no address was bound")?;
-    Ok((server.run(), bound))
 }

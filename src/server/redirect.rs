@@ -4,16 +4,16 @@
 
 use crate::{
     error::{ApiError, ErrorCode},
-    settings::Origin,
+    state::State,
 };
 use actix_web::{HttpRequest, HttpResponse, ResponseError, http::header::LOCATION, web::Data};
 
-pub(super) async fn redirect(request: HttpRequest, public_url: Data<Origin>) -> HttpResponse {
+pub(super) async fn redirect(request: HttpRequest, state: Data<State>) -> HttpResponse {
     if request.path().starts_with("/v1/") {
         return ApiError::new(ErrorCode::HttpsRequired).error_response();
     }
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     // `OPTIONS *` and the like have no path to keep
     let target = if target.starts_with('/') { target } else { "/" };
-    HttpResponse::PermanentRedirect().insert_header((LOCATION, format!("{}{target}", public_url.as_str()))).finish()
+    HttpResponse::PermanentRedirect().insert_header((LOCATION, format!("{}{target}", state.settings.public_url))).finish()
 }

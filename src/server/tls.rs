@@ -28,6 +28,12 @@ const AUTHORITY_LIFE: Duration = Duration::days(3650);
 /// How long a development certificate is valid; each start makes a new one.
 const CERTIFICATE_LIFE: Duration = Duration::days(90);
 
+/// What is spoken over TLS, the preferred one first.
+#[cfg(feature = "http2")]
+const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
+#[cfg(not(feature = "http2"))]
+const PROTOCOLS: [&str; 1] = ["http/1.1"];
+
 /// What the service proves itself with.
 pub struct Identity {
     chain: Vec<CertificateDer<'static>>,
@@ -79,7 +85,9 @@ impl Identity {
     pub fn into_config(self) -> anyhow::Result<ServerConfig> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?.with_no_client_auth();
-        config.with_single_cert(self.chain, self.key).context("the certificate and its key do not belong together")
+        let mut config = config.with_single_cert(self.chain, self.key).context("the certificate and its key do not belong together")?;
+        config.alpn_protocols = PROTOCOLS.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        Ok(config)
     }
 }
 

@@ -1,6 +1,7 @@
 //! How often and how long: the numbers of the quotas, and the terms of what letters and calls begin.
 
 use crate::settings::reader::Reader;
+use std::time::Duration;
 
 /// The numbers of the quotas.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +36,27 @@ pub struct Quotas {
     pub notices: i32,
 }
 
+/// How many connections there may be, and how long their clients may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Connections {
+    /// In all, to each listener.
+    pub total: usize,
+    /// Of one client address.
+    pub of_address: usize,
+    /// Requests that are worked on at once, over all connections.
+    pub requests: usize,
+    /// Requests that one HTTP/2 connection may have open.
+    pub streams: u32,
+    /// Target and header fields of a request, in bytes.
+    pub head: usize,
+    /// To agree on TLS.
+    pub handshake: Duration,
+    /// Without a request.
+    pub idle: Duration,
+    /// Without taking anything of an answer.
+    pub stall: Duration,
+}
+
 /// How long what letters and calls begin can be finished.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
@@ -66,6 +88,19 @@ pub(super) fn quotas(read: &mut Reader) -> Quotas {
         letter_cooldown: time::Duration::seconds(read.number("PORTCULLIS_LETTER_COOLDOWN_SECONDS", 0..=3600)),
         invitations: read.number("PORTCULLIS_INVITATION_QUOTA", 1..=100_000),
         notices: read.number("PORTCULLIS_NOTICE_QUOTA", 5..=1000),
+    }
+}
+
+pub(super) fn connections(read: &mut Reader) -> Connections {
+    Connections {
+        total: read.number("PORTCULLIS_CONNECTIONS", 10..=1_000_000),
+        of_address: read.number("PORTCULLIS_ADDRESS_CONNECTIONS", 1..=1_000_000),
+        requests: read.number("PORTCULLIS_REQUESTS_IN_HAND", 10..=100_000),
+        streams: read.number("PORTCULLIS_HTTP2_STREAMS", 1..=1000),
+        head: read.number("PORTCULLIS_HEADER_LIMIT", 4096..=65_536),
+        handshake: Duration::from_secs(read.number("PORTCULLIS_HANDSHAKE_TIMEOUT_SECONDS", 1..=60)),
+        idle: Duration::from_secs(read.number("PORTCULLIS_IDLE_TIMEOUT_SECONDS", 1..=3600)),
+        stall: Duration::from_secs(read.number("PORTCULLIS_STALL_TIMEOUT_SECONDS", 1..=300)),
     }
 }
 

@@ -11,7 +11,7 @@ mod secrets;
 pub mod tls;
 
 pub use database::Database;
-pub use limits::{Quotas, Terms};
+pub use limits::{Connections, Quotas, Terms};
 pub use origin::Origin;
 pub use reader::SettingsError;
 pub use tls::{Tls, TlsFiles};
@@ -96,6 +96,8 @@ pub struct Settings {
     pub body_limit: usize,
     /// Longest time for one request.
     pub request_timeout: Duration,
+    /// How many connections, and how patient the service is with them.
+    pub connections: Connections,
     /// Numbers of the quotas.
     pub quotas: Quotas,
     /// Password hashing.
@@ -244,6 +246,7 @@ impl Settings {
             workers: read.optional_number("PORTCULLIS_WORKERS", 1..=512),
             body_limit: read.number("PORTCULLIS_BODY_LIMIT", 1024..=10 << 20),
             request_timeout: Duration::from_secs(read.number("PORTCULLIS_REQUEST_TIMEOUT_SECONDS", 1..=300)),
+            connections: limits::connections(&mut read),
             quotas: limits::quotas(&mut read),
             hashing: hashing(&mut read),
             sessions: lifetimes(&mut read),

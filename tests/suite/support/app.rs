@@ -32,6 +32,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::sync::Semaphore;
 
 pub const PASSWORD: &str = "wet gravel under a tin moon";
 pub const PUBLIC_URL: &str = "https://localhost:8443";
@@ -43,6 +44,11 @@ pub struct TestApp {
     pub service: Service,
     client: Client,
     mailbox: Arc<tempfile::TempDir>,
+}
+
+/// Whether the suite is to speak HTTP/1.1: over TLS the two sides agree on HTTP/2 otherwise.
+pub fn over_http1() -> bool {
+    std::env::var("PORTCULLIS_TEST_HTTP").is_ok_and(|version| version == "1.1")
 }
 
 /// Numbers that no ordinary test meets.
@@ -89,6 +95,7 @@ impl TestApp {
         let hashing = settings.hashing;
         let passwords = Passwords::new(HashPool::start(1, hashing.queue).unwrap(), keyring.clone(), hashing.cost);
         let state = State {
+            in_hand: Arc::new(Semaphore::new(settings.connections.requests)),
             settings,
             pool: database.pool.clone(),
             clock: clock.clone(),
@@ -105,13 +112,9 @@ impl TestApp {
         let identity = Identity::for_development(&tls, &clock).unwrap();
         let identity = (!matches!(state.settings.tls, Tls::Proxy)).then_some(identity);
         let authority = Certificate::from_pem(&std::fs::read(portcullis::server::tls::authority_certificate(&tls)).unwrap()).unwrap();
-        let client = Client::builder()
-            .tls_certs_only([authority])
-            .redirect(redirect::Policy::none())
-            .timeout(Duration::from_secs(20))
-            .no_proxy()
-            .build()
-            .unwrap();
+        let client = if over_http1() { Client::builder().http1_only() } else { Client::builder() };
+        let client =
+            client.tls_certs_only([authority]).redirect(redirect::Policy::none()).timeout(Duration::from_secs(20)).no_proxy().build().unwrap();
 
         let mailer = Mailer { transport: Transport::Files(mailbox.path().into()), from: "portcullis@localhost".parse().unwrap() };
         let recorder = PrometheusBuilder::new().build_recorder().handle();

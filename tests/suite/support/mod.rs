@@ -5,6 +5,7 @@ pub mod log;
 pub mod people;
 pub mod relay;
 pub mod smtp;
+pub mod wire;
 
 use portcullis::platform::{
     clock::Clock,

@@ -42,7 +42,7 @@ async fn a_token_without_a_signature_is_worth_nothing() {
     let other = if signature.starts_with('A') { "B" } else { "A" };
     is_refused(&app, &format!("{signed}.{other}{}", &signature[1..]), "another signature").await;
     is_refused(&app, &format!("{token}="), "padding").await;
-    is_refused(&app, &"x".repeat(100_000), "no token").await;
+    is_refused(&app, &"x".repeat(10_000), "no token").await;
 }
 
 #[actix_web::test]

@@ -1,8 +1,12 @@
 mod address_flood;
 mod code_guessing;
+mod connection_flood;
 mod forwarded_for_spoofing;
 mod hash_flood;
+mod large_head;
 mod letter_bombing;
 mod lock_out_weapon;
 mod password_guessing;
+mod request_flood;
 mod slow_body;
+mod slow_connections;

@@ -1,0 +1,222 @@
+//! HTTP/2 by hyper, in front of the same application as HTTP/1.1: actix's own line of h2 has no fix for RUSTSEC-2026-0258.
+//! A request becomes what the same request would be over HTTP/1.1, so that no rule can be got around by the protocol.
+//!
+//! A stream that its client resets drops its handler at whatever it waits for: work that must be finished runs in a task of its own.
+//! Practices 7.http2, 4.dos. Attacks: `tests/suite/attacks/s07_tls/`, `tests/suite/attacks/s04_rate_limits/`.
+
+use super::listener::{Listener, Stream, pace};
+use crate::{
+    edge::pace::Pace,
+    error::{ApiError, ErrorCode},
+};
+use actix_http::{BoxedPayloadStream, Payload, Request};
+use actix_server::GracefulShutdownSignal;
+use actix_service::Service;
+use actix_web::{
+    Error, HttpResponse, ResponseError,
+    body::{BodySize, BoxBody, MessageBody},
+    dev::ServiceResponse,
+    error::PayloadError,
+    http::{Method, Version, header},
+    rt,
+    web::Bytes,
+};
+use futures_util::stream;
+use http_body::{Body, Frame, SizeHint};
+use hyper::{body::Incoming, server::conn::http2::Builder, service::service_fn};
+use hyper_util::rt::TokioIo;
+use std::{
+    convert::Infallible,
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    rc::Rc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+use tokio::time::{sleep_until, timeout};
+
+/// What may come of one body before it is read, in bytes.
+const STREAM_WINDOW: u32 = 64 << 10;
+/// What may come of all bodies of a connection before they are read, in bytes.
+const CONNECTION_WINDOW: u32 = 256 << 10;
+/// Streams that a client may have reset before they were looked at (CVE-2023-44487, rapid reset).
+const PENDING_RESETS: usize = 20;
+/// Streams that may end with an error of the client's making (CVE-2025-8671, made to reset).
+const ERRONEOUS_STREAMS: usize = 100;
+/// How long a client may take to say farewell.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Serves a connection to its end.
+pub(super) async fn serve<A>(stream: Stream, peer: SocketAddr, app: &Rc<A>, listener: &Listener, stopping: &GracefulShutdownSignal)
+where
+    A: Service<Request, Response = ServiceResponse<BoxBody>, Error = Error> + 'static,
+{
+    let pace = Rc::clone(pace(&stream));
+    pace.multiplexes();
+    let streams = Streams { pace: Rc::clone(&pace), limit: listener.request_timeout + listener.limits.stall };
+    let answer = service_fn(|request| {
+        let app = Rc::clone(app);
+        async move { Ok::<_, Infallible>(answer(&*app, request, peer).await) }
+    });
+    let mut connection = pin!(
+        Builder::new(streams)
+            .max_concurrent_streams(listener.limits.streams)
+            .max_header_list_size(u32::try_from(listener.limits.head).unwrap_or(u32::MAX))
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_pending_accept_reset_streams(PENDING_RESETS)
+            .max_local_error_reset_streams(ERRONEOUS_STREAMS)
+            .serve_connection(TokioIo::new(stream), answer)
+    );
+    tokio::select! {
+        // how it ended is nobody's business but the client's
+        _ = connection.as_mut() => return,
+        () = stopping.notified() => {}
+        () = idle(&pace) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        _ = connection => {}
+        () = farewell(&pace) => {}
+    }
+}
+
+/// Ends when nothing has been asked for long enough. The connection itself ends by force a little later, see [`farewell`].
+async fn idle(pace: &Pace) {
+    loop {
+        // while there is work, the idle time starts anew in any case
+        let end = pace.ends_at().map_or_else(|| Instant::now() + FAREWELL, |end| end - FAREWELL);
+        if end <= Instant::now() {
+            return;
+        }
+        sleep_until(end.into()).await;
+    }
+}
+
+/// What is in hand may be finished, and then the client has some time to close.
+async fn farewell(pace: &Pace) {
+    while pace.ends_at().is_none() {
+        tokio::time::sleep(FAREWELL).await;
+    }
+    tokio::time::sleep(FAREWELL).await;
+}
+
+/// Runs streams on this thread, each for so long: neither a handler nor a client that takes nothing of its answer keeps one for ever.
+#[derive(Clone)]
+struct Streams {
+    pace: Rc<Pace>,
+    limit: Duration,
+}
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for Streams {
+    fn execute(&self, stream: F) {
+        let (in_hand, limit) = (self.pace.begin(), self.limit);
+        rt::spawn(async move {
+            let _in_hand = in_hand;
+            if timeout(limit, stream).await.is_err() {
+                metrics::counter!("portcullis_http2_streams_given_up_total").increment(1);
+            }
+        });
+    }
+}
+
+async fn answer<A>(app: &A, request: hyper::Request<Incoming>, peer: SocketAddr) -> hyper::Response<Answer>
+where
+    A: Service<Request, Response = ServiceResponse<BoxBody>, Error = Error>,
+{
+    let is_head = request.method() == hyper::Method::HEAD;
+    let response = match as_over_http1(request, peer) {
+        Some(request) => app.call(request).await.map_or_else(|error| error.error_response(), |answer| answer.into_parts().1),
+        None => ApiError::new(ErrorCode::Malformed).error_response(),
+    };
+    as_over_http2(response, is_head)
+}
+
+/// `None`: what cannot be a request to this service, like CONNECT or two different hosts.
+fn as_over_http1(request: hyper::Request<Incoming>, peer: SocketAddr) -> Option<Request> {
+    let (parts, body) = request.into_parts();
+    let mut request = Request::with_payload(payload(body));
+    let head = request.head_mut();
+    head.version = Version::HTTP_2;
+    head.peer_addr = Some(peer);
+    head.method = Method::from_bytes(parts.method.as_str().as_bytes()).ok()?;
+    head.uri = parts.uri.path_and_query()?.as_str().parse().ok()?;
+    for (name, value) in &parts.headers {
+        let name = header::HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
+        head.headers.append(name, header::HeaderValue::from_bytes(value.as_bytes()).ok()?);
+    }
+    // RFC 9113 §8.3.1: `:authority` stands for `Host`, and must not be at odds with it
+    if let Some(authority) = parts.uri.authority() {
+        if head.headers.get_all(header::HOST).any(|host| !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())) {
+            return None;
+        }
+        head.headers.insert(header::HOST, header::HeaderValue::from_str(authority.as_str()).ok()?);
+    }
+    Some(request)
+}
+
+fn payload(body: Incoming) -> Payload<BoxedPayloadStream> {
+    let chunks = stream::unfold(body, |mut body| async move {
+        loop {
+            let frame = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await?;
+            match frame.map(Frame::into_data) {
+                Ok(Ok(bytes)) => return Some((Ok(bytes), body)),
+                // trailers say nothing here
+                Ok(Err(_)) => {}
+                Err(error) => return Some((Err(PayloadError::Io(io::Error::other(error))), body)),
+            }
+        }
+    });
+    Payload::Stream { payload: Box::pin(chunks) }
+}
+
+fn as_over_http2(response: HttpResponse, is_head: bool) -> hyper::Response<Answer> {
+    let (response, body) = response.into_parts();
+    let mut answer = hyper::Response::new(Answer { body: Box::pin(body), is_head });
+    *answer.status_mut() = hyper::StatusCode::from_u16(response.status().as_u16()).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in response.headers() {
+        let name = hyper::header::HeaderName::from_bytes(name.as_str().as_bytes());
+        if let (Ok(name), Ok(value)) = (name, hyper::header::HeaderValue::from_bytes(value.as_bytes())) {
+            answer.headers_mut().append(name, value);
+        }
+    }
+    // what HTTP/1.1 would say: also of the body that HEAD leaves out, and nothing where there can be none (RFC 9110 §8.6)
+    if let BodySize::Sized(length) = answer.body().body.size()
+        && answer.status() != hyper::StatusCode::NO_CONTENT
+    {
+        answer.headers_mut().insert(hyper::header::CONTENT_LENGTH, length.into());
+    }
+    answer
+}
+
+/// The body of an answer.
+struct Answer {
+    body: Pin<Box<BoxBody>>,
+    is_head: bool,
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        self.body
+            .as_mut()
+            .poll_next(context)
+            .map(|chunk| chunk.map(|chunk| chunk.map(Frame::data).map_err(|error| io::Error::other(error.to_string()))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_head || matches!(self.body.size(), BodySize::None | BodySize::Sized(0))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.body.size() {
+            BodySize::None => SizeHint::with_exact(0),
+            BodySize::Sized(length) => SizeHint::with_exact(length),
+            BodySize::Stream => SizeHint::default(),
+        }
+    }
+}

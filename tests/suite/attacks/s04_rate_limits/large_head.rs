@@ -1,0 +1,25 @@
+//! Headers and targets beyond any use, to fill memory or to trip what reads them.
+
+use crate::support::{
+    app::{Answer, TestApp, over_http1},
+    wire,
+};
+use reqwest::Method;
+use tokio::io::AsyncWriteExt;
+
+#[actix_web::test]
+async fn a_large_head_is_refused() {
+    let app = TestApp::start().await;
+    let fits = app.visitor().request(Method::GET, "/livez").header("x-fill", "x".repeat(12 << 10));
+    assert_eq!(Answer::of(fits).await.status, 200);
+    for (target, header) in [("/livez".to_owned(), 17 << 10), (format!("/livez?{}", "x".repeat(17 << 10)), 1)] {
+        let request = app.visitor().request(Method::GET, &target).header("x-fill", "x".repeat(header));
+        let answer = Answer::of(request).await;
+        // over HTTP/2 the protocol itself says so
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (431, if over_http1() { "HEADERS_TOO_LARGE" } else { "" }));
+    }
+    let mut stream = wire::tls(&app, "http/1.1").await;
+    stream.write_all(format!("GET /livez HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "x".repeat(17 << 10)).as_bytes()).await.unwrap();
+    let answer = wire::answer(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 431") && answer.contains("HEADERS_TOO_LARGE"), "{answer}");
+}
