@@ -42,7 +42,7 @@ async fn problems(settings: &Result<Settings, SettingsError>, values: &Values) -
         problems.push("PORTCULLIS_OWNER_DATABASE_URL is for `portcullis migrate` alone: the service must not have it".into());
     }
     if let Ok(Settings { tls: Tls::Files(paths), .. }) = settings {
-        problems.extend(Identity::from_files(paths).and_then(Identity::into_config).err().map(|error| format!("{error:#}")));
+        problems.extend(Identity::from_files(paths).and_then(Identity::certified).err().map(|error| format!("{error:#}")));
     }
     if let Some(database) = Settings::database_in(values) {
         if let Ok(Settings { key_encryption_key: Some(key), .. }) = settings {

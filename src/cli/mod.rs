@@ -18,7 +18,10 @@ use crate::{
         mail::{Mailer, Transport},
         telemetry,
     },
-    server::{Parts, Service, tls, tls::Identity},
+    server::{
+        Parts, Service,
+        tls::{self, Certificates, Identity, acme::Acme},
+    },
     sessions::{revocation::Revocations, seen::Seen},
     settings::{self, Database, Environment, Settings, Tls, database::Login},
     state::State,
@@ -177,9 +180,10 @@ async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result
     let clock = Clock::system();
     let Opened { pool, connect, keyring, local } = open(&settings, &clock).await?;
     let passwords = passwords(&settings, &keyring)?;
-    let identity = match &settings.tls {
-        Tls::Files(paths) => Some(Identity::from_files(paths)?),
-        Tls::Made => Some(Identity::for_development(&private_folder(&settings, "tls")?, &clock)?),
+    let certificates = match settings.tls.clone() {
+        Tls::Files(paths) => Some(Certificates::Files(paths)),
+        Tls::Acme(authority) => Some(Certificates::Acme(Acme { settings: authority, domain: settings.public_url.host() })),
+        Tls::Made => Some(Certificates::Fixed(Identity::for_development(&private_folder(&settings, "tls")?, &clock)?)),
         Tls::Proxy => None,
     };
     let transport = match settings.smtp.clone() {
@@ -200,7 +204,7 @@ async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result
         letter_waits: Arc::default(),
         export_waits: Arc::default(),
     };
-    let service = Service::start(Parts { state, mailer, identity, recorder, feed: connect })?;
+    let service = Service::start(Parts { state, mailer, certificates, recorder, feed: connect })?;
     announce(&service, &settings, local.as_ref());
 
     Ok((service, local))

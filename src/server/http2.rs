@@ -37,6 +37,8 @@ use std::{
 };
 use tokio::time::{sleep_until, timeout};
 
+/// What is spoken over TLS, the preferred one first.
+pub(super) const PROTOCOLS: &[&str] = &["h2", "http/1.1"];
 /// What may come of one body before it is read, in bytes.
 const STREAM_WINDOW: u32 = 64 << 10;
 /// What may come of all bodies of a connection before they are read, in bytes.

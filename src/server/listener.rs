@@ -5,10 +5,9 @@
 use super::{
     DRAIN_SECONDS,
     admission::{Admission, Place},
+    http2,
     paced::Paced,
 };
-#[cfg(feature = "http2")]
-use crate::server::http2;
 use crate::{
     edge::pace::{Limits, Pace},
     settings::Connections,
@@ -148,7 +147,6 @@ where
         let pace = Pace::new(Limits { idle: limits.idle, head: self.listener.request_timeout + Duration::from_secs(1) });
         let Some(stream) = self.listener.agree(Paced::new(stream, pace, limits.stall)).await else { return };
         match protocol(&stream) {
-            #[cfg(feature = "http2")]
             Some(b"h2") => http2::serve(stream, peer, &self.app, &self.listener, &self.stopping).await,
             // how it ended is nobody's business but the client's
             _ => drop(self.http1.call((stream, Some(peer))).await),

@@ -2,7 +2,7 @@
 //! operators, has health and metrics.
 
 mod admission;
-#[cfg(feature = "http2")]
+#[cfg_attr(not(feature = "http2"), path = "no_http2.rs")]
 mod http2;
 mod listener;
 mod paced;
@@ -27,8 +27,8 @@ use anyhow::Context;
 use listener::Listener;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::{PgPool, postgres::PgConnectOptions};
-use std::{net::SocketAddr, sync::Arc, thread};
-use tls::Identity;
+use std::{net::SocketAddr, thread};
+use tls::{Certificates, Ready};
 
 /// How long running requests may take to finish after the order to stop, in seconds.
 const DRAIN_SECONDS: u64 = 15;
@@ -40,7 +40,7 @@ pub struct Parts {
     /// Sends letters.
     pub mailer: Mailer,
     /// Certificate and key; `None`: a proxy ends TLS.
-    pub identity: Option<Identity>,
+    pub certificates: Option<Certificates>,
     /// Reads the metrics that the process records.
     pub recorder: PrometheusHandle,
     /// Where the revocation feed is heard: the database, without a pooler in between.
@@ -57,6 +57,8 @@ pub struct Service {
     pub operators: Option<SocketAddr>,
     handles: Vec<ServerHandle>,
     servers: Vec<tokio::task::JoinHandle<std::io::Result<()>>>,
+    /// Keeps the certificate fresh.
+    upkeep: Option<tokio::task::JoinHandle<()>>,
     jobs: Jobs,
     pool: PgPool,
 }
@@ -67,7 +69,7 @@ impl Service {
     /// # Errors
     /// When an address is taken or the certificate is unusable; nothing is left running then.
     pub fn start(parts: Parts) -> anyhow::Result<Self> {
-        let Parts { state, mailer, identity, recorder, feed } = parts;
+        let Parts { state, mailer, certificates, recorder, feed } = parts;
         let settings = state.settings.clone();
         let address_quota = AddressQuota::new(&settings.quotas).context("the address quota is empty")?;
         let data = Data::new(state.clone());
@@ -84,7 +86,12 @@ impl Service {
         };
 
         let workers = settings.workers.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into));
-        let tls = identity.map(|identity| identity.into_config().map(Arc::new)).transpose()?;
+        let has_http = settings.redirecting.is_some();
+        let ready = certificates.map(|certificates| certificates.prepare(settings.tls_profile, has_http, &state.clock)).transpose()?;
+        let (tls, upkeep, challenges) = match ready {
+            Some(Ready { config, upkeep, challenges }) => (Some(config), Some(upkeep), challenges),
+            None => (None, None, None),
+        };
         let (quota, shared) = (address_quota.clone(), data.clone());
         let main = Listener { tls, ..listener(settings.https_listen, "PORTCULLIS_HTTPS_LISTEN", workers) };
         let (main, https) = main.serve(move || edge::app(shared.clone(), &quota, api::configure))?;
@@ -92,8 +99,11 @@ impl Service {
 
         // nothing of the product goes over the others: one thread is enough
         let shared = data.clone();
-        let redirecting = move || edge::operators_app(shared.clone(), |config| _ = config.default_service(web::to(redirect::redirect)));
-        let http = settings.http_listen.map(|address| listener(address, "PORTCULLIS_HTTP_LISTEN", 1).serve(redirecting)).transpose()?;
+        let redirecting = move || {
+            let challenges = challenges.clone();
+            edge::operators_app(shared.clone(), move |config| redirect::configure(config, challenges))
+        };
+        let http = settings.redirecting.map(|http| listener(http.listen, "PORTCULLIS_HTTP_LISTEN", 1).serve(redirecting)).transpose()?;
 
         let metrics = recorder.clone();
         let for_operators = move || {
@@ -116,8 +126,9 @@ impl Service {
         let (http, operators) = (started(http), started(operators));
         let handles = servers.iter().map(Server::handle).collect();
         let servers = servers.into_iter().map(rt::spawn).collect();
+        let upkeep = upkeep.map(rt::spawn);
         let jobs = Jobs::start(&state, mailer, feed, address_quota, recorder);
-        Ok(Self { https, http, operators, handles, servers, jobs, pool: state.pool })
+        Ok(Self { https, http, operators, handles, servers, upkeep, jobs, pool: state.pool })
     }
 
     /// Takes no new connection, lets running requests and jobs finish, and ends.
@@ -129,6 +140,9 @@ impl Service {
                 Ok(Err(error)) => tracing::error!(%error, "a listener ended badly"),
                 Err(error) => tracing::error!(%error, "a listener ended badly"),
             }
+        }
+        if let Some(upkeep) = self.upkeep {
+            upkeep.abort();
         }
         self.jobs.stop().await;
         self.pool.close().await;

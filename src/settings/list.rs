@@ -40,6 +40,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("PORTCULLIS_HTTPS_LISTEN", "127.0.0.1:8443", "address of the service"),
     setting("PORTCULLIS_HTTP_LISTEN", "127.0.0.1:8080", "address that redirects to the public URL; `off` for none"),
     setting(
+        "PORTCULLIS_HTTP_CALLS",
+        "redirect",
+        "`redirect`, or `refuse`: calls of the API in clear text are answered 403, so that a client with a wrong address fails on its first call",
+    ),
+    setting(
         "PORTCULLIS_OPERATOR_LISTEN",
         "127.0.0.1:9464",
         "address of health and metrics, in clear text: keep it off the public network; `off` for none",
@@ -52,10 +57,19 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "PORTCULLIS_TLS",
         "on",
-        "`on`, or `proxy`: a proxy in `PORTCULLIS_TRUSTED_PROXIES` ends TLS and says so by `X-Forwarded-Proto: https`; clear text from anybody else is refused",
+        "`on`; `acme`: the service orders a certificate for the host of its public URL by itself (one node only); or `proxy`: a proxy in `PORTCULLIS_TRUSTED_PROXIES` ends TLS and says so by `X-Forwarded-Proto: https`; clear text from anybody else is refused",
     ),
-    optional("PORTCULLIS_TLS_CERTIFICATE_FILE", "certificate chain, PEM; development makes its own"),
+    setting("PORTCULLIS_TLS_PROFILE", "intermediate", "`intermediate`: TLS 1.3 and 1.2; `modern`: 1.3 only"),
+    optional("PORTCULLIS_TLS_CERTIFICATE_FILE", "certificate chain, PEM; a replaced file is taken up within seconds; development makes its own"),
     optional("PORTCULLIS_TLS_KEY_FILE", "private key of the certificate, PEM"),
+    setting(
+        "PORTCULLIS_ACME_DIRECTORY",
+        "https://acme-v02.api.letsencrypt.org/directory",
+        "who issues certificates with `PORTCULLIS_TLS=acme`; it looks for its challenge at port 80 of the host, and with `PORTCULLIS_HTTP_LISTEN=off` at port 443",
+    ),
+    setting("PORTCULLIS_ACME_CONTACT", "", "addresses that it may write to, comma-separated"),
+    setting("PORTCULLIS_ACME_DIR", "data/acme", "folder for the account's key and the certificate; must outlive the process"),
+    optional("PORTCULLIS_ACME_CA_FILE", "certificates that the issuer's own server is trusted by, PEM; otherwise the public authorities"),
     setting("PORTCULLIS_TRUSTED_PROXIES", "", "networks whose `X-Forwarded-For` is believed, comma-separated CIDR"),
     setting("PORTCULLIS_CORS_ORIGINS", "", "other origins of the same site whose pages may call the service with cookies, comma-separated"),
     setting("PORTCULLIS_MAIL_FROM", "Portcullis <portcullis@localhost>", "sender of letters"),

@@ -14,7 +14,7 @@ pub use database::Database;
 pub use limits::{Connections, Quotas, Terms};
 pub use origin::Origin;
 pub use reader::SettingsError;
-pub use tls::{Tls, TlsFiles};
+pub use tls::{Acme, Profile, Redirecting, Tls, TlsFiles};
 
 use crate::{
     credentials::password::Cost,
@@ -64,8 +64,8 @@ pub struct Settings {
     pub public_url: Origin,
     /// The service's address.
     pub https_listen: SocketAddr,
-    /// The redirecting address.
-    pub http_listen: Option<SocketAddr>,
+    /// The listener that redirects.
+    pub redirecting: Option<Redirecting>,
     /// The operators' address.
     pub operator_listen: Option<SocketAddr>,
     /// What development makes lies here.
@@ -78,6 +78,8 @@ pub struct Settings {
     pub key_encryption_key: Option<KeyBytes>,
     /// Who ends TLS.
     pub tls: Tls,
+    /// Which versions of TLS are spoken.
+    pub tls_profile: Profile,
     /// Whose forwarded headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Other origins whose pages may call the service.
@@ -207,7 +209,10 @@ impl Settings {
         let tls = tls::read(&mut read, is_production, is_service);
         if is_production {
             read.demand(
-                demanded_in_production.iter().copied().filter(|name| !matches!(tls, Tls::Proxy) || ![TLS_CERTIFICATE, TLS_KEY].contains(name)),
+                demanded_in_production
+                    .iter()
+                    .copied()
+                    .filter(|name| !matches!(tls, Tls::Proxy | Tls::Acme(_)) || ![TLS_CERTIFICATE, TLS_KEY].contains(name)),
             );
         }
         let https_listen = read.value("PORTCULLIS_HTTPS_LISTEN", NOWHERE, socket_address);
@@ -223,7 +228,7 @@ impl Settings {
         let settings = Self {
             environment,
             https_listen,
-            http_listen: read.optional("PORTCULLIS_HTTP_LISTEN", optional_address).flatten(),
+            redirecting: tls::redirecting(&mut read),
             operator_listen: read.optional("PORTCULLIS_OPERATOR_LISTEN", optional_address).flatten(),
             data_dir: read.value("PORTCULLIS_DATA_DIR", PathBuf::new(), |text| Ok::<_, &str>(text.into())),
             database: database::read(&mut read, &mut given, is_production),
@@ -231,6 +236,7 @@ impl Settings {
             key_encryption_key: key_encryption_key(&mut read, &mut given),
             trusted_proxies: tls::trusted_proxies(&mut read, &tls, is_production),
             tls,
+            tls_profile: tls::profile(&mut read),
             cors_origins: read.list("PORTCULLIS_CORS_ORIGINS", |item| Origin::parse(item, !is_production)),
             smtp: smtp(&mut read, &mut given),
             log: read.value("PORTCULLIS_LOG", String::new(), |text| {

@@ -76,7 +76,9 @@ fn clear_text_is_taken_from_a_named_proxy_only() {
     }
     assert_eq!(with("10.0.0.0/8, fd00::/16, ::ffff:10.0.0.0/104"), "");
     assert!(problems(&[("PORTCULLIS_TLS", "proxy"), ("PORTCULLIS_TRUSTED_PROXIES", "10.0.0.0/8")]).contains("are of no use"));
-    assert!(problems(&[("PORTCULLIS_TLS", "off")]).contains("PORTCULLIS_TLS must be on or proxy"));
+    let acme = [("PORTCULLIS_TLS", "acme"), ("PORTCULLIS_TLS_CERTIFICATE_FILE", ""), ("PORTCULLIS_TLS_KEY_FILE", "")];
+    assert_eq!(problems(&acme), "", "a certificate that is ordered needs no file");
+    assert!(problems(&[("PORTCULLIS_TLS", "off")]).contains("PORTCULLIS_TLS must be on, acme or proxy"));
 }
 
 fn url(options: &PgConnectOptions) -> String {

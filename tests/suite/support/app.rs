@@ -17,7 +17,10 @@ use portcullis::{
         keyring::signing::Algorithm,
         mail::{Mailer, Transport},
     },
-    server::{Parts, Service, tls::Identity},
+    server::{
+        Parts, Service,
+        tls::{Certificates, Identity},
+    },
     sessions::{revocation::Revocations, seen::Seen},
     settings::{Settings, Tls},
     state::State,
@@ -109,8 +112,13 @@ impl TestApp {
 
         let tls = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tls");
         std::fs::create_dir_all(&tls).unwrap();
+        // makes the authority on first use
         let identity = Identity::for_development(&tls, &clock).unwrap();
-        let identity = (!matches!(state.settings.tls, Tls::Proxy)).then_some(identity);
+        let certificates = match state.settings.tls.clone() {
+            Tls::Proxy => None,
+            Tls::Files(files) => Some(Certificates::Files(files)),
+            _ => Some(Certificates::Fixed(identity)),
+        };
         let authority = Certificate::from_pem(&std::fs::read(portcullis::server::tls::authority_certificate(&tls)).unwrap()).unwrap();
         let client = if over_http1() { Client::builder().http1_only() } else { Client::builder() };
         let client =
@@ -118,7 +126,7 @@ impl TestApp {
 
         let mailer = Mailer { transport: Transport::Files(mailbox.path().into()), from: "portcullis@localhost".parse().unwrap() };
         let recorder = PrometheusBuilder::new().build_recorder().handle();
-        let service = Service::start(Parts { state: state.clone(), mailer, identity, recorder, feed: database.feed.clone() }).unwrap();
+        let service = Service::start(Parts { state: state.clone(), mailer, certificates, recorder, feed: database.feed.clone() }).unwrap();
         let app = Self { database, state, clock, service, client, mailbox };
         app.wait_for("the revocation feed", async || app.state.revocations.is_trusted().then_some(())).await;
         app

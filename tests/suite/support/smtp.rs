@@ -1,7 +1,7 @@
 //! A mail server for one conversation at a time: TLS from the start, STARTTLS, or (the downgrade attack) neither.
 
 use portcullis::{platform::clock::Clock, server::tls::Identity};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConfig, ServerConnection, StreamOwned, sign::SingleCertAndKey};
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
@@ -36,7 +36,9 @@ impl SmtpServer {
     }
 
     pub fn proving(identity: Identity, offers: Offers) -> Self {
-        let config = Arc::new(identity.into_config().unwrap());
+        let builder = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let config = Arc::new(builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified().unwrap()))));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server =
             Self { port: listener.local_addr().unwrap().port(), in_clear: Arc::default(), in_tls: Arc::default(), is_silent: Arc::default() };

@@ -1,6 +1,6 @@
-//! Certificates and TLS: rustls, TLS 1.2 and 1.3, hybrid post-quantum key exchange preferred. Development makes an authority of
-//! its own that can vouch for this machine's loopback names only, so that trusting it opens nothing else.
-//! Practices 7.tls, 7.ciphers, 7.auto-certificates. Attacks: `tests/suite/attacks/s07_tls/`.
+//! What the service proves itself with: the operator's files, or a certificate of an authority that development makes. That one can
+//! vouch for this machine's loopback names only, so that trusting it opens nothing else.
+//! Practice 7.tls. Attacks: `tests/suite/attacks/s07_tls/`.
 
 use crate::{
     platform::{clock::Clock, files},
@@ -12,27 +12,20 @@ use rcgen::{
     NameConstraints,
 };
 use rustls::{
-    ServerConfig,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    sign::CertifiedKey,
 };
 use std::{
     net::Ipv6Addr,
     path::{Path, PathBuf},
-    sync::Arc,
 };
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 /// How long the development authority is valid.
 const AUTHORITY_LIFE: Duration = Duration::days(3650);
 /// How long a development certificate is valid; each start makes a new one.
 const CERTIFICATE_LIFE: Duration = Duration::days(90);
-
-/// What is spoken over TLS, the preferred one first.
-#[cfg(feature = "http2")]
-const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
-#[cfg(not(feature = "http2"))]
-const PROTOCOLS: [&str; 1] = ["http/1.1"];
 
 /// What the service proves itself with.
 pub struct Identity {
@@ -58,6 +51,15 @@ impl Identity {
         Ok(Self { chain, key })
     }
 
+    /// From a chain and a key in one text, as the ACME client keeps them.
+    ///
+    /// # Errors
+    /// When either is missing.
+    pub fn from_pem(pem: &[u8]) -> anyhow::Result<Self> {
+        let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { chain, key: PrivateKeyDer::from_pem_slice(pem)? })
+    }
+
     /// A fresh certificate from the authority in `folder`, which is made on first use.
     ///
     /// # Errors
@@ -78,16 +80,23 @@ impl Identity {
         Ok(Self { chain: vec![leaf.der().clone(), authority], key })
     }
 
-    /// The listener's configuration.
+    /// Certificate and key in a form that signs.
     ///
     /// # Errors
-    /// When key and certificate do not belong together.
-    pub fn into_config(self) -> anyhow::Result<ServerConfig> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?.with_no_client_auth();
-        let mut config = config.with_single_cert(self.chain, self.key).context("the certificate and its key do not belong together")?;
-        config.alpn_protocols = PROTOCOLS.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        Ok(config)
+    /// When they do not belong together.
+    pub fn certified(self) -> anyhow::Result<CertifiedKey> {
+        let provider = aws_lc_rs::default_provider();
+        CertifiedKey::from_der(self.chain, self.key, &provider).context("the certificate and its key do not belong together")
+    }
+
+    /// When the certificate ends.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn ends_at(&self) -> anyhow::Result<OffsetDateTime> {
+        let leaf = self.chain.first().context("there is no certificate")?;
+        let (_, leaf) = x509_parser::parse_x509_certificate(leaf).context("the certificate cannot be read")?;
+        Ok(leaf.validity().not_after.to_datetime())
     }
 }
 
