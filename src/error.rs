@@ -183,6 +183,12 @@ impl ApiError {
         Self { source: Some(source.into()), ..Self::new(ErrorCode::Unavailable) }
     }
 
+    /// What is wrong with which fields.
+    #[must_use]
+    pub fn fields(&self) -> &[FieldError] {
+        &self.fields
+    }
+
     /// The code.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
@@ -210,13 +216,13 @@ impl ResponseError for ApiError {
             builder.insert_header((header::RETRY_AFTER, wait.as_secs() + u64::from(wait.subsec_nanos() > 0)));
         }
         if self.code.status() == StatusCode::UNAUTHORIZED {
-            // RFC 9110 §11.6.1 demands a challenge; these schemes open no password dialog. RFC 6750 §3.1 names the error
-            let bearer = match self.code {
-                ErrorCode::InvalidToken => r#"Bearer realm="portcullis", error="invalid_token""#,
-                _ => r#"Bearer realm="portcullis""#,
+            // RFC 9110 §11.6.1 demands a challenge; these schemes open no password dialog. RFC 6750 §3.1 names the error. In one line:
+            // nginx's auth_request hands on the first one only
+            let challenges = match self.code {
+                ErrorCode::InvalidToken => r#"Bearer realm="portcullis", error="invalid_token", Session realm="portcullis""#,
+                _ => r#"Bearer realm="portcullis", Session realm="portcullis""#,
             };
-            builder.append_header((header::WWW_AUTHENTICATE, r#"Session realm="portcullis""#));
-            builder.append_header((header::WWW_AUTHENTICATE, bearer));
+            builder.insert_header((header::WWW_AUTHENTICATE, challenges));
         }
         if self.code == ErrorCode::Timeout {
             // what is left of the request must not be read as the next one

@@ -2,6 +2,7 @@
 //!
 //! An account begins when its mailbox is proven, so nobody can prepare one for somebody else's address (pre-hijacking).
 
+pub mod about;
 pub mod directory;
 pub mod email;
 pub mod export;
@@ -9,7 +10,9 @@ pub mod invitation;
 pub mod name;
 pub mod proof;
 pub mod store;
+mod text;
 
+pub use about::About;
 pub use email::Email;
 pub use name::Name;
 
@@ -32,6 +35,8 @@ pub struct Account {
     pub email: String,
     /// What the owner wants to be called.
     pub name: String,
+    /// What the owner writes about themselves: clean HTML.
+    pub about: String,
     /// Where the owner belongs; set by administrators.
     pub department: Option<String>,
     /// When the mailbox was proven.
@@ -45,6 +50,6 @@ impl Account {
     #[must_use]
     pub fn new(email: &Email, name: &Name, now: OffsetDateTime) -> Self {
         let (id, email, name) = (AccountId(crypto::uuid_v7(now)), email.as_str().to_owned(), name.as_str().to_owned());
-        Self { id, email, name, department: None, created_at: now, updated_at: now }
+        Self { id, email, name, about: String::new(), department: None, created_at: now, updated_at: now }
     }
 }

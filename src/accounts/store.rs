@@ -1,6 +1,6 @@
 //! The SQL of accounts. Every look-up names whose row it wants. Practice 3.sql-injection.
 
-use crate::accounts::{Account, AccountId, Email, Name, directory::Status};
+use crate::accounts::{About, Account, AccountId, Email, Name, directory::Status};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -20,7 +20,7 @@ pub async fn is_known(connection: &mut PgConnection, email: &Email) -> Result<bo
 pub async fn find_own(connection: &mut PgConnection, owner: AccountId) -> Result<Option<Account>, sqlx::Error> {
     sqlx::query_as!(
         Account,
-        r#"SELECT id AS "id: AccountId", email, name, department, created_at, updated_at FROM users WHERE id = $1 AND status = 'active'"#,
+        r#"SELECT id AS "id: AccountId", email, name, about, department, created_at, updated_at FROM users WHERE id = $1 AND status = 'active'"#,
         owner.0
     )
     .fetch_optional(connection)
@@ -45,17 +45,24 @@ pub async fn insert(connection: &mut PgConnection, account: &Account) -> Result<
     .map(drop)
 }
 
-/// Changes the name of a signed-in person.
+/// Changes what is given of a signed-in person's profile.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn rename_own(connection: &mut PgConnection, owner: AccountId, name: &Name, now: OffsetDateTime) -> Result<Option<Account>, sqlx::Error> {
+pub async fn change_own(
+    connection: &mut PgConnection,
+    owner: AccountId,
+    name: Option<&Name>,
+    about: Option<&About>,
+    now: OffsetDateTime,
+) -> Result<Option<Account>, sqlx::Error> {
     sqlx::query_as!(
         Account,
-        r#"UPDATE users SET name = $2, updated_at = $3 WHERE id = $1 AND status = 'active'
-           RETURNING id AS "id: AccountId", email, name, department, created_at, updated_at"#,
+        r#"UPDATE users SET name = coalesce($2, name), about = coalesce($3, about), updated_at = $4 WHERE id = $1 AND status = 'active'
+           RETURNING id AS "id: AccountId", email, name, about, department, created_at, updated_at"#,
         owner.0,
-        name.as_str(),
+        name.map(Name::as_str),
+        about.map(About::as_str),
         now
     )
     .fetch_optional(connection)

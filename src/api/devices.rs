@@ -4,7 +4,7 @@
 use crate::{
     api::login::signed_out,
     audit::{self, Entry, Event},
-    edge::guard::SignedIn,
+    edge::{guard::SignedIn, valid::Valid},
     error::{ApiError, ErrorCode},
     sessions::{self, store},
     state::State,
@@ -76,9 +76,9 @@ pub async fn list_sessions(signed_in: SignedIn, state: Data<State>) -> Result<Ht
 /// Sign one device out
 #[utoipa::path(delete, path = "/v1/me/sessions/{id}", tag = "me", params(("id" = Uuid, Path, description = "The session")),
     responses((status = 204, description = "It is signed out")))]
-pub async fn revoke_session(signed_in: SignedIn, state: Data<State>, id: Path<Uuid>) -> Result<HttpResponse, ApiError> {
+pub async fn revoke_session(signed_in: SignedIn, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
     let SignedIn { principal, caller } = signed_in;
-    let (id, now) = (id.into_inner(), state.clock.now());
+    let (id, now) = (id.0.into_inner(), state.clock.now());
     let mut transaction = state.pool.begin().await?;
     if !sessions::end_own(&mut transaction, &state.revocations, principal.account, id, now).await? {
         return Err(ApiError::new(ErrorCode::NotFound));

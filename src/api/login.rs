@@ -24,7 +24,7 @@ use crate::{
         store::ForSignIn,
     },
     edge::{
-        guard::{Anyone, Caller, SignedIn},
+        guard::{Anyone, Caller, SignedIn, WithCookie},
         known_device::{self, KnownDevice},
         rate_limit::{Count, Quota, forget, give_back, spend},
         refresh_cookie,
@@ -40,6 +40,7 @@ use crate::{
 use actix_session::Session;
 use actix_web::{
     HttpResponse, HttpResponseBuilder,
+    http::header::CLEAR_SITE_DATA,
     web::{Data, Json},
 };
 use garde::Validate;
@@ -347,9 +348,9 @@ pub struct CsrfToken {
 
 /// Read the CSRF token
 ///
-/// For pages that were loaded anew; the token stays the same until the session's id is renewed.
+/// For pages that were loaded anew; the token stays the same until the session's id is renewed. Calls with access tokens need none.
 #[utoipa::path(get, path = "/v1/auth/csrf", tag = "auth", responses((status = 200, description = "The token", body = CsrfToken)))]
-pub async fn csrf(_: SignedIn, session: Session) -> Result<HttpResponse, ApiError> {
+pub async fn csrf(_: WithCookie, session: Session) -> Result<HttpResponse, ApiError> {
     let csrf_token = session.get(CSRF).ok().flatten().ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
     Ok(HttpResponse::Ok().json(CsrfToken { csrf_token }))
 }
@@ -369,8 +370,13 @@ pub async fn logout(signed_in: SignedIn, state: Data<State>, session: Session) -
     Ok(signed_out(&principal, &session))
 }
 
-/// With this answer goes what carried the session.
+/// What a browser forgets of this origin when somebody signs out. Not `"cookies"`: that would take those of the whole registrable domain,
+/// other services' too, and the one by which this device is known; ours are taken away by name.
+const FORGET: &str = r#""cache", "storage""#;
+
+/// With this answer goes what carried the session, and what a page has kept of it.
 pub(super) fn take_away(answer: &mut HttpResponseBuilder, principal: &Principal, session: &Session) {
+    answer.insert_header((CLEAR_SITE_DATA, FORGET));
     match principal.transport {
         Transport::Cookie => session.purge(),
         Transport::Token => refresh_cookie::removals().into_iter().for_each(|removal| _ = answer.cookie(removal)),

@@ -1,14 +1,15 @@
 //! One's own account. The row is found by the session's account and by nothing that the caller sends; what may be changed is
-//! what the body's type lists (mass assignment). Practices 1.object-check, 15.excessive-data, 3.body.
-//! Attacks: `tests/suite/attacks/s03_validation/mass_assignment.rs`.
+//! what the body's type lists (mass assignment). Practices 1.object-check, 15.excessive-data, 3.body,
+//! 3.html-sanitize.
+//! Attacks: `tests/suite/attacks/s03_validation/mass_assignment.rs`, `tests/suite/attacks/s03_validation/active_content.rs`.
 
 use crate::{
     access::{role, store::assignments_of},
-    accounts::{Account, AccountId, Name, store},
+    accounts::{About, Account, AccountId, Name, store},
     audit::{self, Entry, Event},
     edge::{
         guard::SignedIn,
-        valid::{Field, Valid},
+        valid::{Field, Valid, present},
     },
     error::{ApiError, ErrorCode},
     state::State,
@@ -19,6 +20,7 @@ use actix_web::{
 };
 use garde::Validate;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
@@ -31,6 +33,8 @@ pub struct Me {
     email: String,
     /// What one wants to be called.
     name: String,
+    /// What one writes about oneself: clean HTML, to be shown as it is.
+    about: String,
     /// Where one belongs; set by administrators.
     department: Option<String>,
     /// When the account began.
@@ -44,8 +48,8 @@ pub struct Me {
 fn answer(account: Option<Account>) -> Result<HttpResponse, ApiError> {
     // the account went away between the session's look-up and this one
     let account = account.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
-    let Account { id, email, name, department, created_at, updated_at } = account;
-    Ok(HttpResponse::Ok().json(Me { id, email, name, department, created_at, updated_at }))
+    let Account { id, email, name, about, department, created_at, updated_at } = account;
+    Ok(HttpResponse::Ok().json(Me { id, email, name, about, department, created_at, updated_at }))
 }
 
 /// Read one's own account
@@ -73,28 +77,43 @@ pub async fn read_roles(signed_in: SignedIn, state: Data<State>) -> Result<HttpR
     Ok(HttpResponse::Ok().json(MyRoles { roles, permissions: role::permissions_of(&mut connection, account, now).await?.names() }))
 }
 
-/// What may be changed of one's own account.
+/// What may be changed of one's own account. What is left out stays.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(min_properties = 1)]
 pub struct ChangeMe {
     /// What one wants to be called.
     #[garde(dive)]
-    #[schema(value_type = String, min_length = 1, max_length = 100, example = "Ada")]
-    name: Field<Name>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 100, example = "Ada")]
+    name: Option<Field<Name>>,
+    /// What one writes about oneself, in HTML: `p br b i em strong ul ol li blockquote code`, and `a` with an `https:` or `mailto:` address.
+    /// Everything else is taken out without an error, and what is left is stored; the answer shows it, 4000 characters at most.
+    #[garde(dive)]
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = String, required = false, max_length = 8000, example = "<p>I write programs for <em>engines</em>.</p>")]
+    about: Option<Field<About>>,
 }
 
 /// Change one's own account
 #[utoipa::path(patch, path = "/v1/me", tag = "me", request_body = ChangeMe, responses((status = 200, description = "The account", body = Me)))]
 pub async fn change(signed_in: SignedIn, state: Data<State>, body: Valid<Json<ChangeMe>>) -> Result<HttpResponse, ApiError> {
     let SignedIn { principal, caller } = signed_in;
-    let (name, now) = (body.0.into_inner().name.take("name")?, state.clock.now());
+    let (ChangeMe { name, about }, now) = (body.0.into_inner(), state.clock.now());
+    if name.is_none() && about.is_none() {
+        return Err(ApiError::invalid_field("body", "names nothing to change"));
+    }
+    let name = name.map(|name| name.take("name")).transpose()?;
+    let about = about.map(|about| about.take("about")).transpose()?;
     let mut transaction = state.pool.begin().await?;
-    let account = store::rename_own(&mut transaction, AccountId(principal.account), &name, now).await?;
+    let account = store::change_own(&mut transaction, AccountId(principal.account), name.as_ref(), about.as_ref(), now).await?;
     // nothing was changed for nobody
     if account.is_none() {
         return answer(None);
     }
-    audit::record(&mut transaction, &state.keyring, now, Entry::own(Event::ProfileChanged, &caller.origin, principal.account)).await?;
+    let fields: Vec<&str> = [name.map(|_| "name"), about.map(|_| "about")].into_iter().flatten().collect();
+    let entry = Entry::own(Event::ProfileChanged, &caller.origin, principal.account).detail(json!({ "fields": fields }));
+    audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;
     answer(account)
 }

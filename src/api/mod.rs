@@ -24,7 +24,7 @@ mod users;
 
 use crate::{
     access::permission::demand::{AuditRead, InvitationsManage, RolesAssign, RolesManage, RolesRead, UsersManage, UsersRead},
-    edge::guard::{Anyone, May, SignedIn, WithToken},
+    edge::guard::{Anyone, May, SignedIn, WithCookie, WithToken},
     error::ErrorCode::{
         AlreadyExists, BuiltInRole, Forbidden, InvalidCredentials, InvalidProof, InvalidRefreshToken, LastAdministrator, NotFound, RateLimited,
         RefreshTokenReplayed, RegistrationClosed, TooMany, WrongPassword,
@@ -60,7 +60,6 @@ fn table() -> Routes {
         .route(personal_data::__path_keep_account, personal_data::keep_account, &[InvalidProof]);
     routes
         .open_to::<SignedIn>()
-        .route(login::__path_csrf, login::csrf, &[])
         .route(login::__path_logout, login::logout, &[])
         .route(devices::__path_logout_all, devices::logout_all, &[])
         .route(me::__path_read, me::read, &[])
@@ -76,6 +75,7 @@ fn table() -> Routes {
         .route(personal_data::__path_read_export, personal_data::read_export, &[NotFound])
         .route(personal_data::__path_fetch_export, personal_data::fetch_export, &[])
         .route(personal_data::__path_close_account, personal_data::close_account, &[WrongPassword, LastAdministrator]);
+    routes.open_to::<WithCookie>().route(login::__path_csrf, login::csrf, &[]);
     routes.open_to::<WithToken>().route(tokens::__path_verify, tokens::verify, &[Forbidden]);
     routes.open_to::<May<UsersRead>>().route(users::__path_list, users::list, &[]).route(users::__path_read, users::read, &[]).route(
         users::__path_read_roles,

@@ -3,7 +3,10 @@
 
 use crate::{
     api::document,
-    edge::guard::Anyone,
+    edge::{
+        guard::Anyone,
+        valid::{Segment, Valid},
+    },
     error::{ApiError, ErrorCode},
     pages::{self, File},
 };
@@ -11,27 +14,42 @@ use actix_web::{
     HttpResponse,
     body::SizedStream,
     http::header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY, LOCATION},
-    web::{Bytes, Path},
+    web::Path,
 };
+use bytes::Bytes;
 use futures_util::stream;
 use std::{borrow::Cow, sync::Arc};
 use utoipa_swagger_ui::{Config, SwaggerFile};
+
+/// Longest name of a file, in bytes.
+const MAX_FILE_NAME: usize = 64;
+
+/// A file's name in a path: no folders, no hidden files.
+pub struct FileName(String);
+
+impl Segment for FileName {
+    fn parse(segment: &str) -> Option<Self> {
+        let is_name = segment.len() <= MAX_FILE_NAME && segment.starts_with(|c: char| c.is_ascii_alphanumeric());
+        let is_plain = segment.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+        (is_name && is_plain).then(|| Self(segment.to_owned()))
+    }
+}
 
 /// The page behind a link in a letter
 ///
 /// It takes the token out of the link and posts it on the person's click: a scanner that opens links spends nothing.
 #[utoipa::path(get, path = "/go/{page}", tag = "pages", params(("page" = String, Path, description = "Which link")),
     responses((status = 200, description = "A page", content_type = "text/html", body = String)))]
-pub async fn link(_: Anyone, page: Path<String>) -> Result<HttpResponse, ApiError> {
-    let html = pages::link_page(&page).ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
+pub async fn link(_: Anyone, page: Valid<Path<FileName>>) -> Result<HttpResponse, ApiError> {
+    let html = pages::link_page(&page.0.0).ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
     Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").insert_header((CONTENT_SECURITY_POLICY, pages::CSP)).body(html))
 }
 
 /// A script or style of a page
 #[utoipa::path(get, path = "/go/assets/{name}", tag = "pages", params(("name" = String, Path, description = "File name")),
     responses((status = 200, description = "A script or style", content_type = "text/plain", body = String)))]
-pub async fn asset(_: Anyone, name: Path<String>) -> Result<HttpResponse, ApiError> {
-    let File { media_type, text } = pages::asset(&name).ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
+pub async fn asset(_: Anyone, name: Valid<Path<FileName>>) -> Result<HttpResponse, ApiError> {
+    let File { media_type, text } = pages::asset(&name.0.0).ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
     Ok(HttpResponse::Ok().content_type(media_type).insert_header((CONTENT_SECURITY_POLICY, pages::CSP)).body(text))
 }
 
@@ -58,9 +76,9 @@ const PIECE: usize = 16 * 1024;
 /// A file of the viewer of this document
 #[utoipa::path(get, path = "/docs/{file}", tag = "pages", params(("file" = String, Path, description = "File name")),
     responses((status = 200, description = "A file", content_type = "text/html", body = String)))]
-pub async fn docs_file(_: Anyone, file: Path<String>) -> Result<HttpResponse, ApiError> {
+pub async fn docs_file(_: Anyone, file: Valid<Path<FileName>>) -> Result<HttpResponse, ApiError> {
     let config = Config::from("/openapi.json").validator_url("none").with_credentials(true);
-    let SwaggerFile { bytes, content_type, gzpipped: is_compressed, .. } = utoipa_swagger_ui::serve(&file, Arc::new(config))
+    let SwaggerFile { bytes, content_type, gzpipped: is_compressed, .. } = utoipa_swagger_ui::serve(&file.0.0, Arc::new(config))
         .map_err(|error| ApiError::internal(anyhow::anyhow!("{error}")))?
         .ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
     let mut answer = HttpResponse::Ok();

@@ -96,9 +96,9 @@ pub async fn read_export(signed_in: SignedIn, state: Data<State>) -> Result<Http
 /// Fetch one's export
 #[utoipa::path(get, path = "/v1/me/export/{id}", tag = "me", params(("id" = Uuid, Path, description = "The export")),
     responses((status = 200, description = "Everything that is held", content_type = "application/json", body = Object)))]
-pub async fn fetch_export(signed_in: SignedIn, state: Data<State>, id: Path<Uuid>) -> Result<HttpResponse, ApiError> {
+pub async fn fetch_export(signed_in: SignedIn, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
     let SignedIn { principal, caller } = signed_in;
-    let (owner, id, now) = (AccountId(principal.account), id.into_inner(), state.clock.now());
+    let (owner, id, now) = (AccountId(principal.account), id.0.into_inner(), state.clock.now());
     let mut transaction = state.pool.begin().await?;
     let sealed = store::contents_of_own(&mut transaction, owner, id, now).await?.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
     let key = subject_key::of(&mut transaction, &state.keyring, &[owner.0]).await?.remove(&owner.0);

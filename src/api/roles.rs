@@ -10,7 +10,7 @@ use crate::{
     audit::{self, Entry, Event},
     edge::{
         guard::May,
-        valid::{Field, Valid},
+        valid::{Field, Segment, Valid},
     },
     error::ApiError,
     state::State,
@@ -24,6 +24,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeSet;
 use utoipa::ToSchema;
+
+/// A role's name in a path.
+pub struct RoleName(String);
+
+impl Segment for RoleName {
+    fn parse(segment: &str) -> Option<Self> {
+        role::check_name(segment).ok().map(|()| Self(segment.to_owned()))
+    }
+}
 
 /// A role.
 #[derive(Serialize, ToSchema)]
@@ -145,9 +154,14 @@ pub async fn create(may: May<RolesManage>, state: Data<State>, body: Valid<Json<
 /// Everybody who has it feels it with their next request.
 #[utoipa::path(put, path = "/v1/roles/{name}", tag = "roles", request_body = ChangeRole,
     params(("name" = String, Path, description = "The role")), responses((status = 200, description = "The role", body = RoleAnswer)))]
-pub async fn change(may: May<RolesManage>, state: Data<State>, name: Path<String>, body: Valid<Json<ChangeRole>>) -> Result<HttpResponse, ApiError> {
+pub async fn change(
+    may: May<RolesManage>,
+    state: Data<State>,
+    name: Valid<Path<RoleName>>,
+    body: Valid<Json<ChangeRole>>,
+) -> Result<HttpResponse, ApiError> {
     let ChangeRole { description, permissions } = body.0.into_inner();
-    let (role, now) = (parse(name.into_inner(), description, &permissions)?, state.clock.now());
+    let (role, now) = (parse(name.0.into_inner().0, description, &permissions)?, state.clock.now());
     let mut transaction = state.pool.begin().await?;
     let before = role::change(&mut transaction, may.actor(), &role, now).await?;
     let detail = json!({ "role": role.name, "before": before.names(), "after": role.permissions.names() });
@@ -163,11 +177,11 @@ pub async fn change(may: May<RolesManage>, state: Data<State>, name: Path<String
 /// Nobody has it any more.
 #[utoipa::path(delete, path = "/v1/roles/{name}", tag = "roles", params(("name" = String, Path, description = "The role")),
     responses((status = 204, description = "It is gone")))]
-pub async fn delete(may: May<RolesManage>, state: Data<State>, name: Path<String>) -> Result<HttpResponse, ApiError> {
-    let now = state.clock.now();
+pub async fn delete(may: May<RolesManage>, state: Data<State>, name: Valid<Path<RoleName>>) -> Result<HttpResponse, ApiError> {
+    let (RoleName(name), now) = (name.0.into_inner(), state.clock.now());
     let mut transaction = state.pool.begin().await?;
     role::delete(&mut transaction, may.actor(), &name, now).await?;
-    let entry = Entry::new(Event::RoleDeleted, &may.caller.origin, Some(may.principal.account), None).detail(json!({ "role": *name }));
+    let entry = Entry::new(Event::RoleDeleted, &may.caller.origin, Some(may.principal.account), None).detail(json!({ "role": name }));
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;
     state.revocations.doubt_authority();

@@ -167,7 +167,7 @@ fn document_guard<G: Guard>(operation: &mut Operation, method: &Method, own: &[E
     if parameters_in(ParameterIn::Path) {
         may(&[NotFound]);
     }
-    if parameters_in(ParameterIn::Query) {
+    if parameters_in(ParameterIn::Query) || parameters_in(ParameterIn::Header) {
         may(&[Invalid]);
     }
     if operation.request_body.is_some() {

@@ -26,8 +26,8 @@ use crate::{
 };
 use actix_web::{
     HttpResponse, HttpResponseBuilder,
-    http::header::{CACHE_CONTROL, ETag, EntityTag, Header, IfNoneMatch},
-    web::{Data, Json, Query},
+    http::header::{CACHE_CONTROL, ETag, EntityTag, IfNoneMatch},
+    web::{Data, Header, Json, Query},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use garde::Validate;
@@ -259,16 +259,16 @@ pub async fn verify(with: WithToken, state: Data<State>, query: Valid<Query<Veri
 /// With which access tokens are verified elsewhere (RFC 7517). A key is here before it signs, unless it replaces a revoked one, and for
 /// as long as a token of it can be good. Whoever verifies elsewhere does not hear of sessions that end.
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "auth",
+    params(("If-None-Match" = Option<String>, Header, description = "The `ETag` of the list that the caller has")),
     responses((status = 200, description = "A JWK set", content_type = "application/jwk-set+json", body = Object),
         (status = 304, description = "As the caller has it")))]
-pub async fn jwks(_: Anyone, state: Data<State>, request: actix_web::HttpRequest) -> Result<HttpResponse, ApiError> {
+pub async fn jwks(_: Anyone, state: Data<State>, known: Valid<Header<IfNoneMatch>>) -> Result<HttpResponse, ApiError> {
     let published = state.keyring.published_keys(state.clock.now());
     let body = serde_json::to_string(&json!({ "keys": published.iter().map(|key| key.jwk()).collect::<Vec<_>>() })).map_err(ApiError::internal)?;
     let tag = EntityTag::new_strong(URL_SAFE_NO_PAD.encode(crypto::sha256(body.as_bytes())));
-    let is_known = match IfNoneMatch::parse(&request) {
-        Ok(IfNoneMatch::Any) => true,
-        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
-        Err(_) => false,
+    let is_known = match known.0.into_inner() {
+        IfNoneMatch::Any => true,
+        IfNoneMatch::Items(tags) => tags.iter().any(|known| known.weak_eq(&tag)),
     };
     let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response.insert_header(ETag(tag));

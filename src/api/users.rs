@@ -16,7 +16,7 @@ use crate::{
     edge::{
         guard::May,
         page::{MAX_LIMIT, Page, Window},
-        valid::{Field, Valid},
+        valid::{Field, Object, Valid},
     },
     error::{ApiError, ErrorCode},
     sessions,
@@ -124,8 +124,8 @@ pub async fn list(may: May<UsersRead>, state: Data<State>, query: Valid<Query<Us
 /// Read an account
 #[utoipa::path(get, path = "/v1/users/{id}", tag = "users", params(("id" = Uuid, Path, description = "The account")),
     responses((status = 200, description = "The account", body = User)))]
-pub async fn read(_: May<UsersRead>, state: Data<State>, id: Path<Uuid>) -> Result<HttpResponse, ApiError> {
-    let found = store::find(&mut *state.pool.acquire().await?, AccountId(id.into_inner()), state.clock.now()).await?;
+pub async fn read(_: May<UsersRead>, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
+    let found = store::find(&mut *state.pool.acquire().await?, AccountId(id.0.into_inner()), state.clock.now()).await?;
     Ok(HttpResponse::Ok().json(show(found.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?)))
 }
 
@@ -146,10 +146,10 @@ pub struct SetDisabled {
 pub async fn set_disabled(
     may: May<UsersManage>,
     state: Data<State>,
-    id: Path<Uuid>,
+    id: Valid<Path<Uuid>>,
     body: Valid<Json<SetDisabled>>,
 ) -> Result<HttpResponse, ApiError> {
-    let (id, disabled, now) = (AccountId(id.into_inner()), body.0.disabled, state.clock.now());
+    let (id, disabled, now) = (AccountId(id.0.into_inner()), body.0.disabled, state.clock.now());
     let mut transaction = state.pool.begin().await?;
     role::begin_change(&mut transaction, may.actor(), Some(id.0), now).await?;
     if store::set_disabled(&mut transaction, id, disabled, now).await? {
@@ -182,10 +182,10 @@ pub struct SetDepartment {
 pub async fn set_department(
     may: May<UsersManage>,
     state: Data<State>,
-    id: Path<Uuid>,
+    id: Valid<Path<Uuid>>,
     body: Valid<Json<SetDepartment>>,
 ) -> Result<HttpResponse, ApiError> {
-    let (id, now) = (AccountId(id.into_inner()), state.clock.now());
+    let (id, now) = (AccountId(id.0.into_inner()), state.clock.now());
     let department = body.0.into_inner().department.map(|department| department.take("department")).transpose()?;
     let mut transaction = state.pool.begin().await?;
     role::begin_change(&mut transaction, may.actor(), Some(id.0), now).await?;
@@ -202,8 +202,8 @@ pub async fn set_department(
 /// Sign somebody out everywhere
 #[utoipa::path(delete, path = "/v1/users/{id}/sessions", tag = "users", params(("id" = Uuid, Path, description = "The account")),
     responses((status = 204, description = "Signed out")))]
-pub async fn end_sessions(may: May<UsersManage>, state: Data<State>, id: Path<Uuid>) -> Result<HttpResponse, ApiError> {
-    let (id, now) = (AccountId(id.into_inner()), state.clock.now());
+pub async fn end_sessions(may: May<UsersManage>, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
+    let (id, now) = (AccountId(id.0.into_inner()), state.clock.now());
     let mut transaction = state.pool.begin().await?;
     role::begin_change(&mut transaction, may.actor(), Some(id.0), now).await?;
     if store::find(&mut transaction, id, now).await?.is_none() {
@@ -237,21 +237,21 @@ pub struct UserRole {
 pub struct UserRoles {
     /// Each at most once.
     #[garde(dive, length(max = role::MAX_ROLES))]
-    #[schema(max_items = 100)]
-    roles: Vec<UserRole>,
+    #[schema(value_type = Vec<UserRole>, max_items = 100)]
+    roles: Vec<Object<UserRole>>,
 }
 
 impl UserRoles {
     fn of(assignments: Vec<Assignment>) -> Self {
-        Self { roles: assignments.into_iter().map(|Assignment { role, expires_at }| UserRole { role, expires_at }).collect() }
+        Self { roles: assignments.into_iter().map(|Assignment { role, expires_at }| Object(UserRole { role, expires_at })).collect() }
     }
 }
 
 /// Read an account's roles
 #[utoipa::path(get, path = "/v1/users/{id}/roles", tag = "users", params(("id" = Uuid, Path, description = "The account")),
     responses((status = 200, description = "The roles", body = UserRoles)))]
-pub async fn read_roles(_: May<UsersRead>, state: Data<State>, id: Path<Uuid>) -> Result<HttpResponse, ApiError> {
-    let (id, mut connection) = (id.into_inner(), state.pool.acquire().await?);
+pub async fn read_roles(_: May<UsersRead>, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
+    let (id, mut connection) = (id.0.into_inner(), state.pool.acquire().await?);
     if store::find(&mut connection, AccountId(id), state.clock.now()).await?.is_none() {
         return Err(ApiError::new(ErrorCode::NotFound));
     }
@@ -263,14 +263,19 @@ pub async fn read_roles(_: May<UsersRead>, state: Data<State>, id: Path<Uuid>) -
 /// To exactly these, at once. Nobody gives or takes a role that allows more than they may do themselves.
 #[utoipa::path(put, path = "/v1/users/{id}/roles", tag = "users", request_body = UserRoles,
     params(("id" = Uuid, Path, description = "The account")), responses((status = 200, description = "The roles", body = UserRoles)))]
-pub async fn set_roles(may: May<RolesAssign>, state: Data<State>, id: Path<Uuid>, body: Valid<Json<UserRoles>>) -> Result<HttpResponse, ApiError> {
-    let (id, now) = (id.into_inner(), state.clock.now());
+pub async fn set_roles(
+    may: May<RolesAssign>,
+    state: Data<State>,
+    id: Valid<Path<Uuid>>,
+    body: Valid<Json<UserRoles>>,
+) -> Result<HttpResponse, ApiError> {
+    let (id, now) = (id.0.into_inner(), state.clock.now());
     let mut wanted: Vec<Assignment> = body
         .0
         .into_inner()
         .roles
         .into_iter()
-        .map(|UserRole { role, expires_at }| Assignment { role, expires_at: expires_at.map(whole_micros) })
+        .map(|Object(UserRole { role, expires_at })| Assignment { role, expires_at: expires_at.map(whole_micros) })
         .collect();
     wanted.sort_by(|a, b| a.role.cmp(&b.role));
     if wanted.windows(2).any(|pair| pair[0].role == pair[1].role) {

@@ -9,7 +9,7 @@
 
 use crate::{
     access::Principal,
-    edge::session_cookie::CSRF,
+    edge::{session_cookie::CSRF, valid::header::single},
     error::{ApiError, ErrorCode},
     platform::crypto,
     settings::Settings,
@@ -28,6 +28,12 @@ use actix_web::{
 /// Carries the session's token on unsafe calls.
 pub const CSRF_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
 
+/// What browsers say about the page that calls (W3C Fetch Metadata).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Longest of these headers, in bytes: a host name has 253 at most.
+const MAX_LEN: usize = 300;
+
 pub(super) async fn csrf<B: MessageBody + 'static>(
     state: Data<State>,
     request: ServiceRequest,
@@ -41,13 +47,12 @@ pub(super) async fn csrf<B: MessageBody + 'static>(
 
 /// `Origin` decides when there is one; an opaque origin (`null`) is nobody's. `Sec-Fetch-Site: none` is the person's own doing.
 fn comes_from_an_allowed_page(headers: &HeaderMap, settings: &Settings) -> bool {
-    if headers.contains_key(header::ORIGIN) {
-        let mut origins = headers.get_all(header::ORIGIN);
-        let origin = origins.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let allowed = std::iter::once(&settings.public_url).chain(&settings.cors_origins);
-        return origins.next().is_none() && allowed.into_iter().any(|known| known.as_str() == origin);
+    let mut allowed = std::iter::once(&settings.public_url).chain(&settings.cors_origins);
+    match (single(headers, &header::ORIGIN, MAX_LEN), single(headers, &SEC_FETCH_SITE, MAX_LEN)) {
+        (Ok(Some(origin)), _) => allowed.any(|known| known.as_str() == origin),
+        (Ok(None), Ok(site)) => matches!(site, None | Some("same-origin" | "none")),
+        _ => false,
     }
-    headers.get_all("sec-fetch-site").all(|site| site == "same-origin" || site == "none")
 }
 
 fn carries_its_token(request: &ServiceRequest) -> bool {
@@ -56,6 +61,6 @@ fn carries_its_token(request: &ServiceRequest) -> bool {
         return true;
     }
     let expected = request.get_session().get::<String>(CSRF).ok().flatten();
-    let given = request.headers().get(CSRF_TOKEN);
-    matches!((expected, given), (Some(expected), Some(given)) if crypto::equal(expected.as_bytes(), given.as_bytes()))
+    let given = single(request.headers(), &CSRF_TOKEN, MAX_LEN);
+    matches!((expected, given), (Some(expected), Ok(Some(given))) if crypto::equal(expected.as_bytes(), given.as_bytes()))
 }

@@ -4,7 +4,7 @@
 
 use crate::{
     access::{
-        Principal,
+        Principal, Transport,
         permission::{Demand, Permission},
         role::{self, Actor},
     },
@@ -14,6 +14,7 @@ use crate::{
         client_ip::ClientIp,
         known_device, refresh_cookie,
         request_log::RequestId,
+        valid::header::{MAX_HEADER, single},
     },
     error::{ApiError, ErrorCode},
     sessions::device,
@@ -88,6 +89,9 @@ pub struct SignedIn {
     pub caller: Caller,
 }
 
+/// A person with a session cookie.
+pub struct WithCookie;
+
 /// A person with an access token.
 pub struct WithToken {
     /// Who.
@@ -115,6 +119,14 @@ impl Guard for SignedIn {
 
     async fn admit(request: &HttpRequest) -> Result<(), ApiError> {
         principal_of(request).map(drop)
+    }
+}
+
+impl Guard for WithCookie {
+    const SCHEMES: &'static [&'static str] = &["session"];
+
+    async fn admit(request: &HttpRequest) -> Result<(), ApiError> {
+        Self::of(request).map(drop)
     }
 }
 
@@ -159,6 +171,13 @@ impl SignedIn {
     }
 }
 
+impl WithCookie {
+    fn of(request: &HttpRequest) -> Result<Self, ApiError> {
+        let is_cookie = principal_of(request)?.transport == Transport::Cookie;
+        if is_cookie { Ok(Self) } else { Err(ApiError::new(ErrorCode::Unauthenticated)) }
+    }
+}
+
 impl WithToken {
     fn of(request: &HttpRequest) -> Result<Self, ApiError> {
         let principal = principal_of(request)?;
@@ -181,7 +200,8 @@ impl Caller {
         let refresh_tie = cookie(refresh_cookie::TIE);
         let extensions = request.extensions();
         let client = extensions.get().copied().unwrap_or(ClientIp(IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
-        let user_agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        // no reason to refuse a call: a device that cannot be told is an unknown one
+        let user_agent = single(request.headers(), &header::USER_AGENT, MAX_HEADER).ok().flatten().unwrap_or_default();
         let origin = Origin { request: extensions.get().map(|RequestId(id)| *id), address: Some(client.0), device: device::coarse_name(user_agent) };
         Self { client, origin, device_cookie, refresh_cookie, refresh_tie }
     }
@@ -197,6 +217,15 @@ impl FromRequest for Anyone {
 }
 
 impl FromRequest for SignedIn {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::of(request))
+    }
+}
+
+impl FromRequest for WithCookie {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 

@@ -70,6 +70,7 @@ async fn contents(connection: &mut PgConnection, state: &State, account: &accoun
             "id": owner,
             "email": account.email,
             "name": account.name,
+            "about": account.about,
             "department": account.department,
             "created_at": show(account.created_at),
             "updated_at": show(account.updated_at),

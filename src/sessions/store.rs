@@ -247,6 +247,21 @@ pub async fn authority_of_live(pool: &PgPool, session: Uuid, now: OffsetDateTime
     .await
 }
 
+/// Whether a session lives, whatever carries it.
+///
+/// # Errors
+/// When the database is away.
+pub async fn is_live(pool: &PgPool, session: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1 AND s.revoked_at IS NULL
+             AND s.idle_expires_at > $2 AND s.absolute_expires_at > $2 AND u.status = 'active') AS "live!""#,
+        session,
+        now
+    )
+    .fetch_one(pool)
+    .await
+}
+
 /// Token sessions that ended since; a database's clock that is behind makes it more.
 pub(super) async fn ended_since<'c>(database: impl PgExecutor<'c>, since: OffsetDateTime, now: OffsetDateTime) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar!(

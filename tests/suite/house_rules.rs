@@ -171,3 +171,43 @@ fn every_file_says_what_it_is_for_and_names_what_exists() {
         assert!(source.text.lines().count() <= 400, "{path} has grown past comfort");
     }
 }
+
+/// What a handler may take: its guard, the state, the session, and what was validated. A bare `Json`, `Query`, `Path`, `Header`, `Bytes`,
+/// `Payload` or `HttpRequest` would be a way around the rules.
+const HANDLER_ARGUMENTS: [&str; 8] = ["Anyone", "Data", "May", "Session", "SignedIn", "Valid", "WithCookie", "WithToken"];
+
+#[derive(Default)]
+struct Handlers {
+    found: usize,
+    faults: Vec<String>,
+}
+
+impl<'ast> Visit<'ast> for Handlers {
+    fn visit_item_fn(&mut self, function: &'ast syn::ItemFn) {
+        let is_handler = function.attrs.iter().any(|attribute| attribute.path().segments.first().is_some_and(|first| first.ident == "utoipa"));
+        if !is_handler {
+            return;
+        }
+        self.found += 1;
+        for argument in &function.sig.inputs {
+            let syn::FnArg::Typed(argument) = argument else { continue };
+            let name = match &*argument.ty {
+                syn::Type::Path(path) => path.path.segments.last().map(|segment| segment.ident.to_string()),
+                _ => None,
+            };
+            if !name.as_ref().is_some_and(|name| HANDLER_ARGUMENTS.contains(&name.as_str())) {
+                self.faults.push(format!("{} takes {}", function.sig.ident, name.unwrap_or_else(|| "something without a name".into())));
+            }
+        }
+    }
+}
+
+#[test]
+fn handlers_take_nothing_that_was_not_validated() {
+    let mut handlers = Handlers::default();
+    for source in sources().iter().filter(|source| source.room == "api") {
+        handlers.visit_file(&syn::parse_file(&source.text).unwrap());
+    }
+    assert!(handlers.found > 40, "{} handlers were looked at", handlers.found);
+    assert!(handlers.faults.is_empty(), "{:?}", handlers.faults);
+}

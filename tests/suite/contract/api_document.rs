@@ -1,9 +1,12 @@
 //! Walks the API document and calls everything in it.
 
-use crate::support::app::{Answer, TestApp};
-use portcullis::{api, error::ErrorCode};
+use crate::support::{
+    app::{Answer, TestApp},
+    operations::{Operation, document, operations},
+};
+use portcullis::error::ErrorCode;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Open to everybody, on purpose. A new route is either on this list or asks who calls.
@@ -28,54 +31,6 @@ const PUBLIC: [&str; 19] = [
     "POST /v1/auth/sessions/disown",
     "POST /v1/auth/token/refresh",
 ];
-
-struct Operation {
-    method: Method,
-    path: String,
-    value: Value,
-}
-
-impl Operation {
-    fn name(&self) -> String {
-        format!("{} {}", self.method, self.path)
-    }
-
-    /// With something in place of every parameter.
-    fn url(&self) -> String {
-        let name = if self.path.starts_with("/go/") { "page.css" } else { "auditor" };
-        let path = self.path.replace("{file}", "index.html").replace("{page}", "register").replace("{name}", name);
-        path.replace("{id}", "01900000-0000-7000-8000-000000000000")
-    }
-
-    fn is_public(&self) -> bool {
-        self.value["security"] == json!([{}])
-    }
-
-    fn has_body(&self) -> bool {
-        self.value.get("requestBody").is_some()
-    }
-
-    fn documents(&self, status: u16) -> bool {
-        self.value["responses"].get(status.to_string()).is_some()
-    }
-}
-
-fn document() -> Value {
-    serde_json::to_value(api::document()).unwrap()
-}
-
-fn operations() -> Vec<Operation> {
-    let document = document();
-    let paths = document["paths"].as_object().unwrap();
-    let all = paths.iter().flat_map(|(path, item)| {
-        item.as_object().unwrap().iter().map(move |(method, value)| Operation {
-            method: method.to_uppercase().parse().unwrap(),
-            path: path.clone(),
-            value: value.clone(),
-        })
-    });
-    all.collect()
-}
 
 fn is_enveloped(answer: &Answer) -> bool {
     let body: Value = serde_json::from_str(&answer.text).unwrap_or_default();

@@ -9,6 +9,7 @@ use time::Duration;
 async fn an_export_is_made_and_fetched_by_its_owner() {
     let app = TestApp::start().await;
     let ada = app.member("ada@example.org").await;
+    assert_eq!(ada.patch("/v1/me", json!({ "about": "I <b>count</b>." })).await.status, 200);
     let asked = ada.post("/v1/me/export", json!({})).await;
     assert_eq!(asked.status, 202, "{}", asked.text);
     assert_eq!(ada.post("/v1/me/export", json!({})).await.json()["id"], asked.json()["id"], "asking again makes no second one");
@@ -20,6 +21,7 @@ async fn an_export_is_made_and_fetched_by_its_owner() {
     let export = ada.get(&path).await;
     assert!(export.header("content-disposition").starts_with("attachment"));
     let export = export.json();
+    assert_eq!(export["account"]["about"], "I <b>count</b>.");
     assert_eq!((export["account"]["email"].as_str(), export["sessions"].as_array().unwrap().len()), (Some("ada@example.org"), 1));
     assert!(
         export["events"].as_array().unwrap().iter().any(|event| event["event"] == "session.started" && event["personal"]["address"] == "127.0.0.1")

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod log;
+pub mod operations;
 pub mod people;
 pub mod relay;
 pub mod smtp;

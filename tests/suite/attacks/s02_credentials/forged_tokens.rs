@@ -19,7 +19,7 @@ async fn is_refused(app: &TestApp, token: &str, how: &str) {
         let answer = mallory.get(path).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (401, "INVALID_TOKEN"), "{how}: {path}");
         let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().map(|value| value.to_str().unwrap()).collect();
-        assert!(challenges.contains(&r#"Bearer realm="portcullis", error="invalid_token""#), "{challenges:?}");
+        assert_eq!(challenges, [r#"Bearer realm="portcullis", error="invalid_token", Session realm="portcullis""#], "in one line");
     }
 }
 

@@ -16,6 +16,7 @@ async fn hostile_bodies_are_refused_and_not_repeated() {
     for (body, status, code) in [
         (r#"{"email":"a@b.example","email":"canary@b.example"}"#, 422, "INVALID"),
         (r#"{"email":"a@b.example","canary":true}"#, 422, "INVALID"),
+        (r#"{"email":"a@b.example","x":{"canary":1,"canary":2}}"#, 422, "INVALID"),
         (r#"{"email":{"$ne":"canary"}}"#, 422, "INVALID"),
         (r#"{"email":["canary@b.example"]}"#, 422, "INVALID"),
         (r#"{"email":null}"#, 422, "INVALID"),
@@ -70,4 +71,51 @@ async fn only_plain_json_is_read() {
     let compressed = visitor.request(Method::POST, "/v1/auth/register").header("content-type", "application/json").header("content-encoding", "gzip");
     assert_eq!(Answer::of(compressed.body(body)).await.code(), "UNSUPPORTED_MEDIA_TYPE");
     assert_eq!(send(&visitor, "application/json; charset=UTF-8", body).await.status, 202);
+}
+
+/// A client that asks once learns all of it.
+#[actix_web::test]
+async fn one_answer_names_everything_that_is_wrong() {
+    let app = TestApp::start().await;
+    let body = serde_json::json!({ "token": 1, "code": "012345678", "name": "", "canary": "canary" });
+    let answer = app.visitor().post("/v1/auth/register/complete", body).await;
+    let reasons: Vec<(String, String)> = answer.json()["error"]["fields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|fault| (fault["field"].as_str().unwrap().to_owned(), fault["reason"].as_str().unwrap().to_owned()))
+        .collect();
+    let fields: Vec<&str> = reasons.iter().map(|(field, _)| field.as_str()).collect();
+    assert_eq!(fields.iter().collect::<std::collections::BTreeSet<_>>().len(), fields.len(), "each once: {fields:?}");
+    for field in ["body", "token", "code", "name", "password"] {
+        assert!(fields.contains(&field), "{field}: {reasons:?}");
+    }
+    assert!(!answer.text.contains("canary"), "{}", answer.text);
+}
+
+/// Inner objects are read as strictly as the body itself.
+#[actix_web::test]
+async fn inner_objects_are_no_way_around() {
+    let app = TestApp::start().await;
+    let root = app.administrator().await;
+    app.create_account("ada@example.org").await;
+    let path = format!("/v1/users/{}/roles", app.id_of("ada@example.org").await);
+    let put = |body: String| Answer::of(root.request(Method::PUT, &path).header("content-type", "application/json").body(body));
+    for roles in [
+        r#"[{"role":"auditor","role":"administrator"}]"#,
+        r#"[{"role":"auditor","expires_at":null,"expires_at":null}]"#,
+        r#"[["auditor",null]]"#,
+        r#"[{"role":"auditor","granted_by":"canary"}]"#,
+        r#"[{"role":{"$ne":""}}]"#,
+        r#"{"0":{"role":"auditor"}}"#,
+        r#"[[[[[[[[[["auditor"]]]]]]]]]]"#,
+    ] {
+        let answer = put(format!(r#"{{"roles":{roles}}}"#)).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (422, "INVALID"), "{roles}: {}", answer.text);
+        assert!(!answer.text.contains("canary"), "{}", answer.text);
+    }
+    let many = vec![r#"{"role":"auditor"}"#; 600].join(",");
+    let answer = put(format!(r#"{{"roles":[{many}]}}"#)).await;
+    assert!(answer.text.contains("has more than 1000 values"), "{}", answer.text);
+    assert_eq!(app.count("SELECT count(*) FROM user_roles").await, 1, "the administrator's");
 }

@@ -29,5 +29,5 @@ async fn an_account_is_shown_with_the_listed_fields_only() {
     let app = TestApp::start().await;
     let me: Value = app.member("ada@example.org").await.get("/v1/me").await.json();
     let fields: Vec<&str> = me.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(fields, ["created_at", "department", "email", "id", "name", "updated_at"]);
+    assert_eq!(fields, ["about", "created_at", "department", "email", "id", "name", "updated_at"]);
 }

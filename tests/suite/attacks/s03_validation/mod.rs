@@ -1,3 +1,9 @@
+mod active_content;
+mod hostile_headers;
 mod hostile_json;
+mod hostile_paths;
+mod hostile_queries;
+mod late_body;
 mod mass_assignment;
+mod nosql_operators;
 mod sql_injection;

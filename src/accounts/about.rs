@@ -1,0 +1,123 @@
+//! What people write about themselves: the one rich text, cleaned on the way in by `ammonia`, which parses it as a browser does and
+//! writes down again only what is on a list. Whoever shows it in a page may insert it as it is.
+//! Practice 3.html-sanitize. Attacks: `tests/suite/attacks/s03_validation/active_content.rs`.
+
+use crate::accounts::text::is_steering;
+use ammonia::{Builder, UrlRelative};
+use std::{
+    collections::{HashMap, HashSet},
+    str::FromStr,
+};
+
+/// Longest text as it is sent, in code points.
+pub const MAX_INPUT: usize = 8000;
+/// Longest text as it is stored, in code points, markup included.
+pub const MAX_CHARS: usize = 4000;
+
+/// Passes after which a text must not change any more. One is enough for all but elements that lost the one between them.
+const MAX_PASSES: usize = 5;
+
+/// Clean rich text, possibly empty. Elements: `p br b i em strong ul ol li blockquote code` and `a` with an `https:` or `mailto:`
+/// address; no images, styles, ids or classes. Cleaning it again changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About(String);
+
+impl About {
+    /// Cleans a text. What is taken out is no error: people paste from pages. Not normalised: composing a combining mark with the `>`
+    /// before it would break the markup.
+    ///
+    /// # Errors
+    /// A reason that can be shown to the sender.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        if text.chars().count() > MAX_INPUT {
+            return Err("is longer than 8000 characters");
+        }
+        let clean = clean(text).ok_or("is nested in a way that cannot be kept")?;
+        // before and after: a character reference hides what it stands for
+        if [text, &clean].iter().any(|text| text.chars().any(|c| is_steering(c) && !matches!(c, '\n' | '\r' | '\t'))) {
+            return Err("contains control or direction-changing characters");
+        }
+        if clean.chars().count() > MAX_CHARS { Err("is longer than 4000 characters, markup included") } else { Ok(Self(clean)) }
+    }
+
+    /// The clean text, as HTML.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for About {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        Self::parse(text)
+    }
+}
+
+/// Cleans until nothing changes, so that whoever parses the result sees what was looked at here (mutation XSS).
+fn clean(text: &str) -> Option<String> {
+    let cleaner = cleaner();
+    let mut before = cleaner.clean(text).to_string();
+    for _ in 1..MAX_PASSES {
+        let after = cleaner.clean(&before).to_string();
+        if after == before {
+            return Some(after);
+        }
+        before = after;
+    }
+    None
+}
+
+fn cleaner() -> Builder<'static> {
+    let mut cleaner = Builder::empty();
+    cleaner
+        .tags(HashSet::from(["p", "br", "b", "i", "em", "strong", "ul", "ol", "li", "blockquote", "code", "a"]))
+        .tag_attributes(HashMap::from([("a", HashSet::from(["href"]))]))
+        .generic_attributes(HashSet::new())
+        .url_schemes(HashSet::from(["https", "mailto"]))
+        .url_relative(UrlRelative::Deny)
+        .link_rel(Some("noopener noreferrer nofollow ugc"));
+    cleaner
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_kept_and_nothing_else() {
+        for (text, expected) in [
+            ("plain & <b>bold</b>", "plain &amp; <b>bold</b>"),
+            ("<p class=x id=y style='color:red'>a<br>b</p>", "<p>a<br>b</p>"),
+            ("<ul><li>a</li></ul><ol start=3><li>b</li></ol>", "<ul><li>a</li></ul><ol><li>b</li></ol>"),
+            ("<a href=https://example.org target=_blank>x</a>", r#"<a href="https://example.org" rel="noopener noreferrer nofollow ugc">x</a>"#),
+            ("<a href=mailto:ada@example.org>x</a>", r#"<a href="mailto:ada@example.org" rel="noopener noreferrer nofollow ugc">x</a>"#),
+            (
+                "<a href=http://example.org>x</a><a href=/v1/me>y</a>",
+                r#"<a rel="noopener noreferrer nofollow ugc">x</a><a rel="noopener noreferrer nofollow ugc">y</a>"#,
+            ),
+            ("a<img src=x>b<!-- c --><h1>d</h1>", "abd"),
+            ("", ""),
+        ] {
+            assert_eq!(About::parse(text).unwrap().as_str(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn length_is_bounded_before_and_after() {
+        assert!(About::parse(&"x".repeat(MAX_CHARS)).is_ok());
+        assert_eq!(About::parse(&"x".repeat(MAX_CHARS + 1)), Err("is longer than 4000 characters, markup included"));
+        assert_eq!(About::parse(&"&".repeat(1000)), Err("is longer than 4000 characters, markup included"), "five characters each");
+        assert!(About::parse(&"<u></u>".repeat(1000)).unwrap().as_str().is_empty());
+        assert_eq!(About::parse(&"x".repeat(MAX_INPUT + 1)), Err("is longer than 8000 characters"));
+    }
+
+    #[test]
+    fn text_that_steers_is_refused_written_or_referred_to() {
+        for text in ["a\0b", "a\u{1b}[31m", "a\u{202e}b", "a&#x202e;b", "a&#8294;b", "a&#1;b"] {
+            assert!(About::parse(text).is_err(), "{text:?}");
+        }
+        assert!(About::parse("two\nlines\tand 🛎️ 👩\u{200d}💻").is_ok());
+    }
+}

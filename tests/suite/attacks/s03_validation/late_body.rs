@@ -1,0 +1,38 @@
+//! Somebody who is about to be thrown out begins a call and holds its body back until after the session has ended.
+
+use crate::support::app::TestApp;
+use futures_util::StreamExt;
+use reqwest::{Body, Method};
+use serde_json::json;
+use time::Duration;
+use tokio::sync::oneshot;
+
+#[actix_web::test]
+async fn a_body_that_outlives_its_session_changes_nothing() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada@example.org").await;
+    app.clock.advance(Duration::minutes(2));
+    let (go_on, held_back) = oneshot::channel();
+    let start = futures_util::stream::iter([Ok::<_, std::io::Error>("{\"name\":".to_owned())]);
+    let end = futures_util::stream::once(async move { Ok(held_back.await.unwrap()) });
+    let call = ada.request(Method::PATCH, "/v1/me").header("content-type", "application/json").body(Body::wrap_stream(start.chain(end)));
+    let call = actix_web::rt::spawn(call.send());
+    app.wait_for("the call to be let in", async || {
+        app.marks_of_use_written().await;
+        let seen = app.count("SELECT count(*) FROM sessions WHERE last_seen_at > authenticated_at + interval '1 minute'").await;
+        (seen == 1).then_some(())
+    })
+    .await;
+
+    let root = app.administrator().await;
+    let path = format!("/v1/users/{}/disabled", app.id_of("ada@example.org").await);
+    assert_eq!(root.put(&path, json!({ "disabled": true })).await.status, 200);
+    assert_eq!(root.put(&path, json!({ "disabled": false })).await.status, 200, "the account is there, the session is not");
+    app.clock.advance(Duration::seconds(2));
+    go_on.send("\"Mallory\"}".to_owned()).unwrap();
+    let answer = call.await.unwrap().unwrap();
+    assert_eq!(answer.status(), 401, "{}", answer.text().await.unwrap());
+    assert_eq!(app.count("SELECT count(*) FROM users WHERE name = 'Mallory'").await, 0);
+    let ada = app.sign_in("ada@example.org").await;
+    assert_eq!(ada.patch("/v1/me", json!({ "name": "Countess" })).await.status, 200);
+}
