@@ -70,15 +70,15 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
         .app_data(state)
 }
 
-/// The operators' application: their network decides who gets here, and what they ask costs nothing.
-pub fn operators_app<F: FnOnce(&mut ServiceConfig)>(
+/// What is spoken in clear text: to operators, whose network decides who gets here and who ask at no cost, and to those who are sent on to HTTPS.
+pub fn clear_text_app<F: FnOnce(&mut ServiceConfig)>(
     state: Data<State>,
     handlers: F,
 ) -> App<impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()> + use<F>> {
     App::new()
         .configure(handlers)
         .wrap(from_fn(envelope::envelope))
-        .wrap(from_fn(security_headers::security_headers))
+        .wrap(from_fn(security_headers::in_clear_text))
         .wrap(from_fn(pace::in_hand))
         .app_data(state)
 }

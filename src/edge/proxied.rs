@@ -19,13 +19,17 @@ pub(super) async fn proxied<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
-    if matches!(state.settings.tls, Tls::Proxy) && !came_by_https(&request, &state) {
+    if !came_by_https(&request, &state) {
         return Err(ApiError::new(ErrorCode::HttpsRequired).into());
     }
     next.call(request).await
 }
 
-fn came_by_https(request: &ServiceRequest, state: &State) -> bool {
+/// Whether the call reached the service, or the proxy that ends TLS for it, by HTTPS.
+pub(super) fn came_by_https(request: &ServiceRequest, state: &State) -> bool {
+    if !matches!(state.settings.tls, Tls::Proxy) {
+        return true;
+    }
     let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
     let is_proxy = peer.is_some_and(|peer| state.settings.trusted_proxies.iter().any(|network| network.contains(&peer)));
     let mut schemes = request.headers().get_all("x-forwarded-proto");

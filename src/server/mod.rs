@@ -101,7 +101,7 @@ impl Service {
         let shared = data.clone();
         let redirecting = move || {
             let challenges = challenges.clone();
-            edge::operators_app(shared.clone(), move |config| redirect::configure(config, challenges))
+            edge::clear_text_app(shared.clone(), move |config| redirect::configure(config, challenges))
         };
         let http = settings.redirecting.map(|http| listener(http.listen, "PORTCULLIS_HTTP_LISTEN", 1).serve(redirecting)).transpose()?;
 
@@ -109,7 +109,7 @@ impl Service {
         let for_operators = move || {
             let metrics = metrics.clone();
             let answer = move || std::future::ready(HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(metrics.render()));
-            edge::operators_app(data.clone(), |config| {
+            edge::clear_text_app(data.clone(), |config| {
                 api::configure_health(config);
                 config.route("/metrics", web::get().to(answer));
             })
