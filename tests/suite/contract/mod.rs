@@ -4,4 +4,5 @@ mod api_document;
 mod log_lines;
 mod practices;
 mod production;
+mod protocols;
 mod settings;

@@ -46,7 +46,14 @@ pub struct TestApp {
     pub clock: Clock,
     pub service: Service,
     client: Client,
+    authority: Certificate,
     mailbox: Arc<tempfile::TempDir>,
+}
+
+/// A client without cookies that speaks HTTP/1.1 only, or what the two sides agree on.
+fn client(authority: Certificate, only_http1: bool) -> Client {
+    let client = Client::builder().tls_certs_only([authority]).redirect(redirect::Policy::none()).timeout(Duration::from_secs(20)).no_proxy();
+    if only_http1 { client.http1_only() } else { client }.build().unwrap()
 }
 
 /// Whether the suite is to speak HTTP/1.1: over TLS the two sides agree on HTTP/2 otherwise.
@@ -120,14 +127,12 @@ impl TestApp {
             _ => Some(Certificates::Fixed(identity)),
         };
         let authority = Certificate::from_pem(&std::fs::read(portcullis::server::tls::authority_certificate(&tls)).unwrap()).unwrap();
-        let client = if over_http1() { Client::builder().http1_only() } else { Client::builder() };
-        let client =
-            client.tls_certs_only([authority]).redirect(redirect::Policy::none()).timeout(Duration::from_secs(20)).no_proxy().build().unwrap();
+        let client = client(authority.clone(), over_http1());
 
         let mailer = Mailer { transport: Transport::Files(mailbox.path().into()), from: "portcullis@localhost".parse().unwrap() };
         let recorder = PrometheusBuilder::new().build_recorder().handle();
         let service = Service::start(Parts { state: state.clone(), mailer, certificates, recorder, feed: database.feed.clone() }).unwrap();
-        let app = Self { database, state, clock, service, client, mailbox };
+        let app = Self { database, state, clock, service, client, authority, mailbox };
         app.wait_for("the revocation feed", async || app.state.revocations.is_trusted().then_some(())).await;
         app
     }
@@ -143,6 +148,11 @@ impl TestApp {
     /// A client without cookies.
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// The same service, spoken to over HTTP/1.1 and over HTTP/2.
+    pub fn clients(&self) -> [Client; 2] {
+        [true, false].map(|only_http1| client(self.authority.clone(), only_http1))
     }
 
     /// Somebody who is not signed in.
