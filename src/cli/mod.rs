@@ -16,7 +16,7 @@ use crate::{
         keyring::{KeyBytes, Keyring},
         local_postgres::LocalPostgres,
         mail::{Mailer, Transport},
-        telemetry,
+        process, telemetry,
     },
     server::{
         Parts, Service,
@@ -42,6 +42,9 @@ use tokio::{
     sync::Semaphore,
 };
 use tracing_subscriber::{EnvFilter, util::SubscriberInitExt};
+
+/// Files and sockets that are no clients': to the database, to the mail server, of operators.
+const OTHER_FILES: u64 = 200;
 
 /// A user and account REST API on Postgres.
 #[derive(clap::Parser)]
@@ -159,6 +162,10 @@ async fn bring_up_to_date(database: &Database) -> anyhow::Result<()> {
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     telemetry::subscriber(settings.log_format, EnvFilter::try_new(&settings.log)?, std::io::stdout().is_terminal(), std::io::stdout).try_init()?;
     let recorder = telemetry::install_metrics()?;
+    let (open_files, connections) = (process::allow_open_files(), settings.connections.total);
+    if open_files < connections as u64 + OTHER_FILES {
+        tracing::warn!(open_files, connections, "the system allows fewer open files than PORTCULLIS_CONNECTIONS needs");
+    }
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut order_to_stop = pin!(async {
         tokio::select! {

@@ -10,4 +10,5 @@ pub mod local_postgres;
 pub mod mail;
 pub mod outbox;
 mod postgres_binaries;
+pub mod process;
 pub mod telemetry;

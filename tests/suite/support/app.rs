@@ -58,7 +58,7 @@ fn client(authority: Certificate, only_http1: bool) -> Client {
 
 /// Whether the suite is to speak HTTP/1.1: over TLS the two sides agree on HTTP/2 otherwise.
 pub fn over_http1() -> bool {
-    std::env::var("PORTCULLIS_TEST_HTTP").is_ok_and(|version| version == "1.1")
+    std::env::var("TEST_HTTP").is_ok_and(|version| version == "1.1")
 }
 
 /// Numbers that no ordinary test meets.
