@@ -5,7 +5,6 @@ use crate::support::{
     app::TestApp,
     wire::{self, PREFACE, is_given_up_while_sending},
 };
-use futures_util::FutureExt;
 use std::time::{Duration, Instant};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -27,11 +26,7 @@ async fn impatient() -> TestApp {
 #[actix_web::test]
 async fn silence_ends_a_connection() {
     let app = impatient().await;
-    let before_tls = wire::tcp(&app, "127.0.0.1").await;
-    assert!(is_given_up_while_sending(before_tls, b"").await, "no handshake");
-    let mut half_a_hello = wire::tcp(&app, "127.0.0.1").await;
-    half_a_hello.write_all(&[0x16, 0x03, 0x01, 0x02, 0x00]).await.unwrap();
-    assert!(is_given_up_while_sending(half_a_hello, b"\x01").await, "a handshake that dribbles in");
+    assert!(is_given_up_while_sending(wire::tcp(&app, "127.0.0.1").await, b"").await, "no handshake");
     assert!(is_given_up_while_sending(wire::tls(&app, "http/1.1").await, b"").await, "no request");
     assert!(is_given_up_while_sending(wire::tls(&app, "h2").await, b"").await, "no preface");
     let mut asked = wire::tls(&app, "http/1.1").await;
@@ -41,12 +36,32 @@ async fn silence_ends_a_connection() {
 }
 
 #[actix_web::test]
+async fn a_handshake_that_dribbles_in_is_given_up() {
+    let app = TestApp::with(&[("PORTCULLIS_HANDSHAKE_TIMEOUT_SECONDS", "1"), ("PORTCULLIS_REQUEST_TIMEOUT_SECONDS", "60")]).await;
+    let mut half_a_hello = wire::tcp(&app, "127.0.0.1").await;
+    half_a_hello.write_all(&[0x16, 0x03, 0x01, 0x02, 0x00]).await.unwrap();
+    assert!(is_given_up_while_sending(half_a_hello, b"\x01").await);
+}
+
+#[actix_web::test]
 async fn frames_without_a_request_keep_no_connection() {
     let app = impatient().await;
     let mut stream = wire::tls(&app, "h2").await;
     stream.write_all(PREFACE).await.unwrap();
     // PING frames
     assert!(is_given_up_while_sending(stream, b"\0\0\x08\x06\0\0\0\0\0portcull").await);
+    // who only waits is told before the end, so that no request is sent into the void
+    let mut quiet = wire::tls(&app, "h2").await;
+    quiet.write_all(PREFACE).await.unwrap();
+    let mut all = Vec::new();
+    // with or without TLS's own farewell
+    let _ = timeout(Duration::from_secs(10), quiet.read_to_end(&mut all)).await.expect("an end");
+    let (mut rest, mut kinds) = (all.as_slice(), Vec::new());
+    while let [_, high, low, kind, ..] = *rest {
+        kinds.push(kind);
+        rest = &rest[9 + usize::from(u16::from_be_bytes([high, low]))..];
+    }
+    assert!(kinds.contains(&7), "GOAWAY: {kinds:?}");
 }
 
 #[actix_web::test]
@@ -109,5 +124,5 @@ async fn a_stream_whose_answer_is_not_taken_is_given_up() {
         }
     };
     timeout(Duration::from_secs(10), reset).await.expect("the stream is reset");
-    assert_eq!(app.visitor().get("/livez").now_or_never().map_or(200, |answer| answer.status.as_u16()), 200);
+    assert_eq!(app.visitor().get("/livez").await.status, 200);
 }

@@ -57,8 +57,16 @@ async fn a_new_certificate_is_taken_up_without_a_lost_request_and_a_bad_one_is_n
     futures_util::future::join(load, change).await;
 
     let refusals = || log::text().lines().filter(|line| line.contains("the old certificate stays") && line.contains(&path(""))).count();
-    let expired = "-----BEGIN CERTIFICATE-----\n";
-    for (certificate, key) in [(first.certificate.as_str(), second.key.as_str()), (expired, second.key.as_str()), (&first.certificate, "")] {
+    let long_ago = Clock::system();
+    long_ago.advance(-time::Duration::days(11 * 365));
+    let ended = issue_once("localhost", &long_ago).unwrap();
+    let bad = [
+        (&first.certificate, &second.key),
+        (&ended.certificate, &ended.key),
+        (&"-----BEGIN CERTIFICATE-----\n".to_owned(), &first.key),
+        (&first.certificate, &String::new()),
+    ];
+    for (certificate, key) in bad {
         let before = refusals();
         put(folder.path(), certificate, key);
         app.wait_for("the refusal", async || (refusals() > before).then_some(())).await;
