@@ -14,6 +14,10 @@ pub const MAX_INPUT: usize = 8000;
 /// Longest text as it is stored, in code points, markup included.
 pub const MAX_CHARS: usize = 4000;
 
+/// Most tags of a text as it is sent. Open ones are repeated in every paragraph behind, so that the work grows with the square of their
+/// number.
+pub const MAX_TAGS: usize = 400;
+
 /// Passes after which a text must not change any more. One is enough for all but elements that lost the one between them.
 const MAX_PASSES: usize = 5;
 
@@ -32,12 +36,15 @@ impl About {
         if text.chars().count() > MAX_INPUT {
             return Err("is longer than 8000 characters");
         }
-        let clean = clean(text).ok_or("is nested in a way that cannot be kept")?;
+        if text.matches('<').count() > MAX_TAGS {
+            return Err("has more than 400 tags");
+        }
+        let clean = clean(text)?;
         // before and after: a character reference hides what it stands for
         if [text, &clean].iter().any(|text| text.chars().any(|c| is_steering(c) && !matches!(c, '\n' | '\r' | '\t'))) {
             return Err("contains control or direction-changing characters");
         }
-        if clean.chars().count() > MAX_CHARS { Err("is longer than 4000 characters, markup included") } else { Ok(Self(clean)) }
+        Ok(Self(clean))
     }
 
     /// The clean text, as HTML.
@@ -56,17 +63,20 @@ impl FromStr for About {
 }
 
 /// Cleans until nothing changes, so that whoever parses the result sees what was looked at here (mutation XSS).
-fn clean(text: &str) -> Option<String> {
+fn clean(text: &str) -> Result<String, &'static str> {
     let cleaner = cleaner();
     let mut before = cleaner.clean(text).to_string();
     for _ in 1..MAX_PASSES {
+        if before.chars().count() > MAX_CHARS {
+            return Err("is longer than 4000 characters, markup included");
+        }
         let after = cleaner.clean(&before).to_string();
         if after == before {
-            return Some(after);
+            return Ok(after);
         }
         before = after;
     }
-    None
+    Err("is nested in a way that cannot be kept")
 }
 
 fn cleaner() -> Builder<'static> {
@@ -109,8 +119,9 @@ mod tests {
         assert!(About::parse(&"x".repeat(MAX_CHARS)).is_ok());
         assert_eq!(About::parse(&"x".repeat(MAX_CHARS + 1)), Err("is longer than 4000 characters, markup included"));
         assert_eq!(About::parse(&"&".repeat(1000)), Err("is longer than 4000 characters, markup included"), "five characters each");
-        assert!(About::parse(&"<u></u>".repeat(1000)).unwrap().as_str().is_empty());
+        assert!(About::parse(&"<u></u>".repeat(200)).unwrap().as_str().is_empty());
         assert_eq!(About::parse(&"x".repeat(MAX_INPUT + 1)), Err("is longer than 8000 characters"));
+        assert_eq!(About::parse(&"<u></u>".repeat(201)), Err("has more than 400 tags"));
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub struct ChangeMe {
     #[schema(value_type = String, required = false, min_length = 1, max_length = 100, example = "Ada")]
     name: Option<Field<Name>>,
     /// What one writes about oneself, in HTML: `p br b i em strong ul ol li blockquote code`, and `a` with an `https:` or `mailto:` address.
-    /// Everything else is taken out without an error, and what is left is stored; the answer shows it, 4000 characters at most.
+    /// Everything else is taken out without an error, and what is left is stored; the answer shows it. At most 400 tags as sent, 4000 characters as stored.
     #[garde(dive)]
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = String, required = false, max_length = 8000, example = "<p>I write programs for <em>engines</em>.</p>")]

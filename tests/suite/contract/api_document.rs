@@ -59,6 +59,21 @@ async fn every_route_is_guarded() {
     }
 }
 
+/// Whoever can read a call by cookie or by token can read it; nobody else is promised to.
+#[actix_web::test]
+async fn every_documented_scheme_opens_its_calls_and_no_other() {
+    let app = TestApp::start().await;
+    let by_cookie = app.administrator().await;
+    let (by_token, _) = app.token_sign_in("root@example.org").await;
+    for operation in operations().iter().filter(|operation| !operation.is_public() && operation.method == Method::GET) {
+        for (scheme, actor) in [("session", &by_cookie), ("bearer", &by_token)] {
+            let is_promised = operation.value["security"].as_array().unwrap().iter().any(|schemes| schemes.get(scheme).is_some());
+            let answer = actor.get(&operation.url()).await;
+            assert_eq!(answer.status != 401, is_promised, "{} by {scheme}: {}", operation.name(), answer.text);
+        }
+    }
+}
+
 #[actix_web::test]
 async fn every_error_is_enveloped_and_documented() {
     let app = TestApp::with(&[("PORTCULLIS_BODY_LIMIT", "1024")]).await;

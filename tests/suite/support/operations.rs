@@ -5,6 +5,7 @@ use portcullis::api;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
+use std::sync::LazyLock;
 
 pub struct Operation {
     pub method: Method,
@@ -12,13 +13,13 @@ pub struct Operation {
     pub value: Value,
 }
 
-pub fn document() -> Value {
-    serde_json::to_value(api::document()).unwrap()
+pub fn document() -> &'static Value {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(api::document()).unwrap());
+    &DOCUMENT
 }
 
 pub fn operations() -> Vec<Operation> {
-    let document = document();
-    let paths = document["paths"].as_object().unwrap();
+    let paths = document()["paths"].as_object().unwrap();
     let all = paths.iter().flat_map(|(path, item)| {
         item.as_object().unwrap().iter().map(move |(method, value)| Operation {
             method: method.to_uppercase().parse().unwrap(),
@@ -62,7 +63,7 @@ impl Operation {
     /// A body with something of the right kind in every field.
     pub fn body(&self) -> Option<Value> {
         let schema = self.value.pointer("/requestBody/content/application~1json/schema")?;
-        Some(sample(&document(), schema))
+        Some(sample(document(), schema))
     }
 }
 
