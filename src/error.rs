@@ -6,19 +6,24 @@
 use crate::platform::{db, keyring::KeyringError};
 use actix_web::{
     HttpResponse, ResponseError,
-    http::{StatusCode, header},
+    body::BoxBody,
+    http::{
+        StatusCode,
+        header::{self, ContentType},
+    },
 };
 use serde::Serialize;
 use std::{borrow::Cow, fmt, time::Duration};
+use uuid::Uuid;
 
 /// How soon a caller may try again when a dependency is away.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 
 macro_rules! error_codes {
-    ($($(#[$about:meta])* $variant:ident = $status:ident, $code:literal, $message:literal;)*) => {
+    ($($(#[doc = $about:literal])* $variant:ident = $status:ident, $code:literal, $message:literal;)*) => {
         /// The closed list of error codes. Clients decide by these; texts may change.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum ErrorCode { $($(#[$about])* $variant,)* }
+        pub enum ErrorCode { $($(#[doc = $about])* $variant,)* }
 
         impl ErrorCode {
             /// All of them.
@@ -40,6 +45,12 @@ macro_rules! error_codes {
             #[must_use]
             pub fn message(self) -> &'static str {
                 match self { $(Self::$variant => $message),* }
+            }
+
+            /// When it is given, for the page of codes.
+            #[must_use]
+            pub fn about(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($about),*).trim_ascii()),* }
             }
         }
     };
@@ -102,6 +113,47 @@ error_codes! {
     Unavailable = SERVICE_UNAVAILABLE, "UNAVAILABLE", "The service is not available right now. Try again soon.";
 }
 
+impl ErrorCode {
+    /// What a client should do, for the page of codes.
+    #[must_use]
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Malformed => "Mend the request; sent again as it is, it fails again.",
+            Self::InvalidProof => "Ask for a new letter; do not try codes, five wrong ones spend the letter.",
+            Self::Unauthenticated => "Sign in, then repeat the call with the session cookie or an access token.",
+            Self::InvalidToken => "Refresh the access token once and repeat the call; if that fails too, sign in.",
+            Self::InvalidRefreshToken => "Forget both tokens and sign in.",
+            Self::RefreshTokenReplayed => "Forget both tokens, tell the person that somebody else may have had the token, and sign in.",
+            Self::InvalidCredentials => "Let the person correct the entry, or ask for a letter that sets a new password. Do not repeat it by itself.",
+            Self::CsrfRejected => "Fetch the token from `GET /v1/auth/csrf`, send it as `X-CSRF-Token`, and call from an allowed origin.",
+            Self::OriginNotAllowed => "Call from an origin that the service lists in `PORTCULLIS_CORS_ORIGINS`.",
+            Self::HttpsRequired => "Use the `https` address, and change every password and token that went over clear text.",
+            Self::Forbidden => "Do not repeat the call; an administrator can give the permission.",
+            Self::RegistrationClosed => "Ask an administrator for an invitation.",
+            Self::WrongPassword => "Let the person enter the current password again; wrong ones are counted.",
+            Self::NotFound => "Do not repeat the call. What belongs to others looks the same as what does not exist.",
+            Self::MethodNotAllowed => "Use one of the methods in `Allow`.",
+            Self::Timeout => "Send the request again, whole and faster, on a new connection.",
+            Self::AlreadyExists => "Choose another name, or read the one that exists.",
+            Self::BuiltInRole => "Make a role of your own.",
+            Self::LastAdministrator => "Make somebody else an administrator first.",
+            Self::TooMany => "Delete some first.",
+            Self::TooLarge => "Send less; `PORTCULLIS_BODY_LIMIT` is the number.",
+            Self::UnsupportedMediaType => "Send JSON with `Content-Type: application/json` and no `Content-Encoding`.",
+            Self::Invalid => "Correct what `fields` names: each entry has the field and the reason.",
+            Self::RateLimited => "Wait for as many seconds as `Retry-After` says; earlier calls are refused too.",
+            Self::Internal => "Report `request_id` to whoever runs the service. A safe call may be repeated, with growing pauses.",
+            Self::Unavailable => "Wait for as many seconds as `Retry-After` says, then repeat the call; nothing was lost.",
+        }
+    }
+
+    /// The code's place on the page of codes (and in `docs/errors.md`).
+    #[must_use]
+    pub fn anchor(self) -> String {
+        self.name().to_ascii_lowercase()
+    }
+}
+
 /// What is wrong with one field. Never repeats what was sent.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct FieldError {
@@ -120,13 +172,20 @@ pub struct ErrorEnvelope {
 }
 
 /// What went wrong.
-#[derive(Serialize, utoipa::ToSchema)]
+#[derive(Clone, Serialize, utoipa::ToSchema)]
 struct ErrorBody {
     /// The stable code.
     #[schema(example = "INVALID")]
     code: &'static str,
     /// For people.
     message: &'static str,
+    /// The page that says what the code means and what a client should do; served by this service.
+    #[schema(format = "uri", example = "https://localhost:8443/docs/errors#invalid")]
+    docs: String,
+    /// The request's id, as in `x-request-id` and in the log. Missing where requests are not logged: on the listener that only
+    /// redirects and on the operators' one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<Uuid>,
     /// What is wrong with which field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fields: Vec<FieldError>,
@@ -144,6 +203,24 @@ pub struct ApiError {
 /// Marks an answer that carries the envelope already, and with which code.
 #[derive(Clone, Copy)]
 pub struct Enveloped(pub ErrorCode);
+
+/// The body of a refusal, while the edge has still something to say in it.
+struct Draft(ErrorBody);
+
+/// Says in a refusal where its code is explained and which request it is about. A refusal that is complete stays as it is.
+#[must_use]
+pub fn complete(mut response: HttpResponse, public_url: &str, request_id: Option<Uuid>) -> HttpResponse {
+    let draft = response.extensions_mut().remove::<Draft>();
+    let Some(Draft(mut error)) = draft else { return response };
+    error.docs.insert_str(0, public_url);
+    error.request_id = request_id;
+    response.set_body(envelope(error))
+}
+
+fn envelope(error: ErrorBody) -> BoxBody {
+    // texts and numbers only: there is nothing to fail
+    BoxBody::new(serde_json::to_vec(&ErrorEnvelope { error }).unwrap_or_default())
+}
 
 impl ApiError {
     /// A refusal with nothing to add.
@@ -228,9 +305,16 @@ impl ResponseError for ApiError {
             // what is left of the request must not be read as the next one
             builder.force_close();
         }
-        let body = ErrorBody { code: self.code.name(), message: self.code.message(), fields: self.fields.clone() };
-        let mut response = builder.json(ErrorEnvelope { error: body });
+        let body = ErrorBody {
+            code: self.code.name(),
+            message: self.code.message(),
+            docs: format!("/docs/errors#{}", self.code.anchor()),
+            request_id: None,
+            fields: self.fields.clone(),
+        };
+        let mut response = builder.content_type(ContentType::json()).body(envelope(body.clone()));
         response.extensions_mut().insert(Enveloped(self.code));
+        response.extensions_mut().insert(Draft(body));
         response
     }
 }

@@ -43,6 +43,7 @@ fn table() -> Routes {
         .route(health::__path_readyz, health::readyz, &[])
         .route(pages::__path_openapi, pages::openapi, &[])
         .route(pages::__path_docs, pages::docs, &[])
+        .route(pages::__path_errors, pages::errors, &[])
         .route(pages::__path_docs_file, pages::docs_file, &[])
         .route(pages::__path_link, pages::link, &[])
         .route(pages::__path_asset, pages::asset, &[])

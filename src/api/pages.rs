@@ -8,7 +8,7 @@ use crate::{
         valid::{Segment, Valid},
     },
     error::{ApiError, ErrorCode},
-    pages::{self, File},
+    pages::{self, File, errors::ErrorEntry},
 };
 use actix_web::{
     HttpResponse,
@@ -64,6 +64,23 @@ pub async fn openapi(_: Anyone) -> HttpResponse {
 #[utoipa::path(get, path = "/docs", tag = "pages", responses((status = 308, description = "To /docs/index.html")))]
 pub async fn docs(_: Anyone) -> HttpResponse {
     HttpResponse::PermanentRedirect().insert_header((LOCATION, "/docs/index.html")).finish()
+}
+
+/// What each error code means
+///
+/// Every refusal's `docs` leads here.
+#[utoipa::path(get, path = "/docs/errors", tag = "pages",
+    responses((status = 200, description = "A page", content_type = "text/html", body = String)))]
+pub async fn errors(_: Anyone) -> HttpResponse {
+    let codes = ErrorCode::ALL.iter().map(|code| ErrorEntry {
+        name: code.name(),
+        anchor: code.anchor(),
+        status: code.status().as_u16(),
+        message: code.message(),
+        about: code.about(),
+        remedy: code.remedy(),
+    });
+    HttpResponse::Ok().content_type("text/html; charset=utf-8").insert_header((CONTENT_SECURITY_POLICY, pages::CSP)).body(pages::errors::page(codes))
 }
 
 /// The viewer draws its icons as data images. One inline style of its logo is refused; everything looks and works as it should.

@@ -2,28 +2,51 @@
 //! for its own errors is dropped, because nobody has checked what it tells (practices 8.no-leak, 8.envelope).
 //! Attacks: `tests/suite/attacks/s08_errors/`.
 
-use crate::error::{ApiError, Enveloped, ErrorCode};
+use crate::{
+    edge::request_log::RequestId,
+    error::{self, ApiError, Enveloped, ErrorCode},
+    state::State,
+};
 use actix_session::storage::{SaveError, UpdateError};
 use actix_web::{
-    Error, HttpResponse, ResponseError,
+    Error, HttpMessage, HttpResponse, ResponseError,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
     http::{StatusCode, header},
     middleware::Next,
+    web::Data,
 };
 
-pub(super) async fn envelope<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<BoxBody>, Error> {
-    let response = next.call(request).await.map_err(into_api_error)?;
-    let is_refusal = response.status().is_client_error() || response.status().is_server_error();
-    if !is_refusal || response.response().extensions().get::<Enveloped>().is_some() {
+pub(super) async fn envelope<B: MessageBody + 'static>(
+    state: Data<State>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let id = request.extensions().get::<RequestId>().map(|RequestId(id)| *id);
+    let complete = move |refusal| error::complete(refusal, state.settings.public_url.as_str(), id);
+    let response = match next.call(request).await {
+        Ok(response) => response,
+        Err(error) => {
+            let mut error = into_api_error(error);
+            error.add_response_mapper(complete);
+            return Err(error);
+        }
+    };
+    if !response.status().is_client_error() && !response.status().is_server_error() {
         return Ok(response.map_into_boxed_body());
     }
     let (request, old) = response.into_parts();
+    let is_enveloped = old.extensions().get::<Enveloped>().is_some();
+    let refusal = if is_enveloped { old.map_into_boxed_body() } else { in_envelope(&old) };
+    Ok(ServiceResponse::new(request, complete(refusal)))
+}
+
+fn in_envelope(old: &HttpResponse<impl MessageBody>) -> HttpResponse {
     let code = old.error().and_then(known_error).unwrap_or_else(|| code_for(old.status()));
     let mut new = ApiError::new(code).error_response();
-    keep_headers(&old, &mut new);
-    Ok(ServiceResponse::new(request, new))
+    keep_headers(old, &mut new);
+    new
 }
 
 /// What a middleware fails with becomes ours. The session middleware fails when its store does: the database is away.

@@ -1,6 +1,8 @@
-//! The few files that browsers get: the landing pages of links in letters. Compiled in, loading nothing from outside; their
+//! The few files that browsers get: the landing pages of links in letters, and the page of error codes. Compiled in, loading nothing from outside; their
 //! policy allows their own script and style and no inline code (practice 5.csp). A page only shows a form: the person's click
 //! posts the link's token.
+
+pub mod errors;
 
 /// What a page may do. Everything else is forbidden.
 pub const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \

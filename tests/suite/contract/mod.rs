@@ -1,6 +1,7 @@
 //! What is written down is true: the API document, the settings, the map of practices, the README.
 
 mod api_document;
+mod errors;
 mod log_lines;
 mod practices;
 mod production;
