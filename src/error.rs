@@ -3,7 +3,7 @@
 //!
 //! Practices 8.no-leak, 8.envelope. Attacks: `tests/suite/attacks/s08_errors/`.
 
-use crate::platform::{db, keyring::KeyringError};
+use crate::platform::{db, keyring::KeyringError, telemetry};
 use actix_web::{
     HttpResponse, ResponseError,
     body::BoxBody,
@@ -277,7 +277,7 @@ impl ApiError {
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code.name())?;
-        self.source.as_ref().map_or(Ok(()), |source| write!(f, ": {source:#}"))
+        self.source.as_ref().map_or(Ok(()), |source| write!(f, ": {}", telemetry::causes(source)))
     }
 }
 

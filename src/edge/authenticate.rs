@@ -88,12 +88,12 @@ pub(super) async fn authenticate<B: MessageBody + 'static>(
     if given.is_empty() {
         let principal = request.get_session().get::<Principal>(PRINCIPAL).ok().flatten();
         if let Some(principal) = principal {
-            request.extensions_mut().insert(principal);
+            speaks_for(&request, principal);
         }
     } else {
         match verify(&state, &given).await {
             Ok((principal, scope)) => {
-                request.extensions_mut().insert(principal);
+                speaks_for(&request, principal);
                 request.extensions_mut().insert(scope);
             }
             Err(refused) => {
@@ -105,6 +105,14 @@ pub(super) async fn authenticate<B: MessageBody + 'static>(
         }
     }
     next.call(request).await
+}
+
+/// Also for what is logged from here on.
+fn speaks_for(request: &ServiceRequest, principal: Principal) {
+    let span = tracing::Span::current();
+    span.record("user", tracing::field::display(principal.account));
+    span.record("session", tracing::field::display(principal.session));
+    request.extensions_mut().insert(principal);
 }
 
 /// RFC 6750 §2.1, one header.

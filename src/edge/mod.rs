@@ -18,6 +18,7 @@ pub mod refresh_cookie;
 mod request_log;
 mod security_headers;
 pub mod session_cookie;
+mod trace_context;
 pub mod valid;
 
 use crate::state::State;

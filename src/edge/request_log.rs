@@ -1,11 +1,12 @@
-//! One line in the log and one point in the metrics for each request, under an id that the answer carries too. No query, no
-//! header, no body: what may hold a secret or a personal detail is not written at all (practices 8.json-logs, 8.redaction).
-//! Attacks: `tests/suite/attacks/s08_errors/`.
+//! One line in the log and one point in the metrics for each request, under an id that the answer carries too; for a 5xx the
+//! line has the chain of causes. No path, no query, no header, no body: what may hold a secret or a personal detail is not
+//! written at all. Practices 8.json-logs, 8.request-metadata, 8.redaction, 8.error-traces. Attacks: `tests/suite/attacks/s08_errors/`.
 
 use crate::{
-    edge::client_ip::client_ip,
+    edge::{client_ip::client_ip, trace_context::TraceContext},
     error::{ApiError, Enveloped},
     platform::crypto,
+    sessions::device::coarse_name,
     state::State,
 };
 use actix_web::{
@@ -14,13 +15,13 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::{
         Method,
-        header::{HeaderName, HeaderValue},
+        header::{HeaderName, HeaderValue, USER_AGENT},
     },
     middleware::Next,
     web::Data,
 };
 use std::time::Instant;
-use tracing::Instrument;
+use tracing::{Instrument, field::Empty};
 use uuid::Uuid;
 
 /// Names the request in the answer and in the log. Always ours: a caller's own id could forge log lines.
@@ -33,9 +34,6 @@ pub(super) struct RequestId(pub Uuid);
 /// Methods that are told apart.
 const METHODS: [Method; 7] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
-/// Longest path in the log, in bytes.
-const LONGEST_PATH: usize = 200;
-
 pub(super) async fn request_log<B: MessageBody + 'static>(
     state: Data<State>,
     request: ServiceRequest,
@@ -47,12 +45,14 @@ pub(super) async fn request_log<B: MessageBody + 'static>(
     request.extensions_mut().insert(client);
     request.extensions_mut().insert(RequestId(id));
     let method = request.method().clone();
-    let path: String = request.path().chars().take(LONGEST_PATH).collect();
-
-    // known by the path, also for what is refused before the handler
+    let agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok()).map_or_else(String::new, coarse_name);
+    // known by the path, also for what is refused before the handler. Never the path itself: people put tokens and addresses there
     let route = request.request().match_pattern().unwrap_or_else(|| "unmatched".into());
 
-    let span = tracing::info_span!("request", %id);
+    let trace = TraceContext::of(request.headers());
+    let (trace_id, parent_id) = trace.as_ref().map(|trace| (&*trace.trace_id, &*trace.parent_id)).unzip();
+    // of the highest level, so that whatever is logged has it; who calls is told by `authenticate`
+    let span = tracing::error_span!("request", %id, trace_id, parent_id, user = Empty, session = Empty);
     let mut outcome = next.call(request).instrument(span.clone()).await;
 
     let header = HeaderValue::try_from(id.to_string()).unwrap_or(HeaderValue::from_static("-"));
@@ -79,8 +79,10 @@ pub(super) async fn request_log<B: MessageBody + 'static>(
     span.in_scope(|| {
         let (status, milliseconds, client) = (status.as_u16(), (elapsed.as_secs_f64() * 1_000_000.0).round() / 1000.0, client.0.to_string());
         match cause {
-            Some(cause) if status >= 500 => tracing::error!(status, code, method = known_method, route, path, milliseconds, client, cause, "request"),
-            _ => tracing::info!(status, code, method = known_method, route, path, milliseconds, client, "request"),
+            Some(cause) if status >= 500 => {
+                tracing::error!(status, code, method = known_method, route, milliseconds, client, agent, cause, "request")
+            }
+            _ => tracing::info!(status, code, method = known_method, route, milliseconds, client, agent, "request"),
         }
     });
     outcome

@@ -8,6 +8,7 @@ use crate::platform::{
     db::StoreError,
     keyring::{Keyring, Purpose},
     mail::{Mail, Mailer},
+    telemetry,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sqlx::{PgConnection, PgPool};
@@ -107,7 +108,7 @@ async fn erase(pool: &PgPool, id: Uuid, outcome: &'static str) -> Result<(), sql
 async fn postpone(pool: &PgPool, now: OffsetDateTime, id: Uuid, tried: i32, attempts: i32, error: &anyhow::Error) -> Result<(), sqlx::Error> {
     let is_dead = tried >= attempts;
     let outcome = if is_dead { "dead" } else { "failed" };
-    tracing::warn!(letter = %id, attempts = tried, error = format!("{error:#}"), outcome, "letter not sent");
+    tracing::warn!(letter = %id, attempts = tried, error = telemetry::causes(error), outcome, "letter not sent");
     metrics::counter!("portcullis_letters_total", "outcome" => outcome).increment(1);
     let (due_at, dead_at) = (now + back_off(tried), is_dead.then_some(now));
     sqlx::query!("UPDATE outbox SET due_at = $2, dead_at = $3 WHERE id = $1", id, due_at, dead_at).execute(pool).await.map(drop)

@@ -31,6 +31,18 @@ where
     Registry::default().with(filter).with(layer)
 }
 
+/// The chain of causes in one line, each told once: some libraries repeat the cause in their own text.
+#[must_use]
+pub fn causes(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !told.ends_with(&cause) {
+            told = if told.is_empty() { cause } else { format!("{told}: {cause}") };
+        }
+    }
+    told
+}
+
 /// Installs the process's metrics recorder. Durations are histograms in seconds.
 ///
 /// # Errors

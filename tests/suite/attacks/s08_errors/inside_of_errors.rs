@@ -24,9 +24,11 @@ async fn a_fault_inside_is_told_as_internal_and_its_cause_goes_to_the_log() {
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (500, "INTERNAL"));
     tells_nothing(&answer);
     let id = answer.header("x-request-id").to_owned();
-    let line = crate::support::log::text().lines().find(|line| line.contains(&id) && line.contains("\"level\":\"ERROR\"")).map(str::to_owned);
-    let line = line.expect("the id in the answer finds the line in the log");
-    assert!(line.contains("column") && line.contains("/v1/me"), "{line}");
+    let text = crate::support::log::text();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains(&id) && line.contains("\"level\":\"ERROR\"")).collect();
+    let [line] = lines[..] else { panic!("the id in the answer finds one record in the log: {lines:?}") };
+    assert!(line.contains("/v1/me"), "{line}");
+    assert_eq!(line.matches("does not exist").count(), 1, "the cause, told once: {line}");
 }
 
 #[actix_web::test]

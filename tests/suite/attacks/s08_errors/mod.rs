@@ -1,2 +1,3 @@
+mod forged_traces;
 mod inside_of_errors;
 mod secrets_in_logs;
