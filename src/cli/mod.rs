@@ -16,7 +16,9 @@ use crate::{
         keyring::{KeyBytes, Keyring},
         local_postgres::LocalPostgres,
         mail::{Mailer, Transport},
-        process, telemetry,
+        process,
+        reports::Reports,
+        telemetry,
     },
     server::{
         Parts, Service,
@@ -160,7 +162,11 @@ async fn bring_up_to_date(database: &Database) -> anyhow::Result<()> {
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
-    telemetry::subscriber(settings.log_format, EnvFilter::try_new(&settings.log)?, std::io::stdout().is_terminal(), std::io::stdout).try_init()?;
+    let environment = if settings.environment == Environment::Production { "production" } else { "development" };
+    let reports = settings.sentry_dsn.as_ref().map(|dsn| Reports::to(dsn, environment)).transpose()?;
+    let filter = EnvFilter::try_new(&settings.log)?;
+    telemetry::subscriber(settings.log_format, filter, std::io::stdout().is_terminal(), std::io::stdout, reports.clone())?.try_init()?;
+    telemetry::log_panics();
     let recorder = telemetry::install_metrics()?;
     let (open_files, connections) = (process::allow_open_files(), settings.connections.total);
     if open_files < connections as u64 + OTHER_FILES {
@@ -180,6 +186,9 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     order_to_stop.await;
     tracing::info!("stopping: running requests may finish");
     service.stop().await;
+    if reports.is_some_and(|reports| !reports.flush()) {
+        tracing::warn!("the last reports of faults were not delivered");
+    }
     Ok(())
 }
 

@@ -12,6 +12,7 @@ pub mod known_device;
 mod overload;
 pub mod pace;
 pub mod page;
+mod panics;
 mod proxied;
 pub mod rate_limit;
 pub mod refresh_cookie;
@@ -55,6 +56,8 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
         .wrap(from_fn(header_limit::header_limit))
         // 5. so much for each client address
         .wrap(address_quota.layer())
+        // 4. what panics is a fault of ours like any other
+        .wrap(from_fn(panics::panics))
         // 4. what a layer above failed with becomes a refusal, so that CORS headers get onto it …
         .wrap(from_fn(envelope::envelope))
         // 3. who may read the answer; preflights end here

@@ -11,4 +11,7 @@ pub mod mail;
 pub mod outbox;
 mod postgres_binaries;
 pub mod process;
+pub mod redaction;
+#[cfg_attr(not(feature = "sentry"), path = "no_reports.rs")]
+pub mod reports;
 pub mod telemetry;

@@ -1,7 +1,12 @@
-//! Logs and metrics. Logs are one JSON object a line (pretty in development); metrics are Prometheus text.
-//! Practices 8.json-logs, 8.alerts.
+//! Logs and metrics. Logs are one JSON object a line (pretty in development), filtered on their way out; metrics are Prometheus text.
+//! Practices 8.json-logs, 8.redaction, 8.alerts.
 
+use crate::platform::{
+    redaction::{Redacting, Redactor},
+    reports::Reports,
+};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::panic::PanicHookInfo;
 use tracing_subscriber::{
     EnvFilter, Layer, Registry, fmt,
     fmt::MakeWriter,
@@ -17,18 +22,43 @@ pub enum LogFormat {
     Pretty,
 }
 
-/// The subscriber that writes log lines to `writer`, in colours if that is a terminal.
-pub fn subscriber<W>(format: LogFormat, filter: EnvFilter, is_terminal: bool, writer: W) -> impl tracing::Subscriber + Send + Sync
+/// The subscriber that writes log lines to `writer`, in colours if that is a terminal, and reports faults where that is wanted.
+///
+/// # Errors
+/// Never; the library of patterns cannot know.
+pub fn subscriber<W>(
+    format: LogFormat,
+    filter: EnvFilter,
+    is_terminal: bool,
+    writer: W,
+    reports: Option<Reports>,
+) -> anyhow::Result<impl tracing::Subscriber + Send + Sync>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
+    let redactor = match format {
+        LogFormat::Json => Redactor::for_json(),
+        LogFormat::Pretty => Redactor::for_text(),
+    };
+    let writer = Redacting { inner: writer, redactor: redactor? };
     let layer: Box<dyn Layer<Layered<EnvFilter, Registry>> + Send + Sync> = match format {
         LogFormat::Json => fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false).with_writer(writer).boxed(),
         LogFormat::Pretty => fmt::layer().compact().with_target(false).with_ansi(is_terminal).with_writer(writer).boxed(),
     };
     // one filter for all, not one for the layer: a library that only asks whether something would be logged leaves a layer's filter in
     // a state that swallows the next record
-    Registry::default().with(filter).with(layer)
+    Ok(Registry::default().with(filter).with(layer).with(reports))
+}
+
+/// Makes panics records of the log, so that what they say goes through the filter and to the reports; standard error gets nothing.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(log_panic));
+}
+
+/// One panic.
+pub fn log_panic(panic: &PanicHookInfo<'_>) {
+    let location = panic.location().map(tracing::field::display);
+    tracing::error!(location, cause = panic.payload_as_str().unwrap_or("no text"), "panic");
 }
 
 /// The chain of causes in one line, each told once: some libraries repeat the cause in their own text.

@@ -83,6 +83,10 @@ pub const SETTINGS: &[Setting] = &[
         "what is logged: a level or tracing directives",
     ),
     optional("PORTCULLIS_LOG_FORMAT", "`json` or `pretty`; otherwise pretty in development, JSON in production"),
+    secret(
+        "PORTCULLIS_SENTRY_DSN",
+        "where faults are reported, as Sentry gives it: `https://key@host/project`; reports have no personal data. Without it nothing is sent",
+    ),
     optional("PORTCULLIS_WORKERS", "server threads, 1 to 512; otherwise one a core"),
     setting("PORTCULLIS_BODY_LIMIT", "65536", "largest request body in bytes, 1024 to 10485760"),
     setting("PORTCULLIS_HEADER_LIMIT", "16384", "largest target and header fields of a request in bytes, 4096 to 65536"),

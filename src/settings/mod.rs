@@ -28,7 +28,7 @@ use crate::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ipnet::IpNet;
 use reader::Reader;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use secrets::{Given, password_in};
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 use tls::{TLS_CERTIFICATE, TLS_KEY};
@@ -92,6 +92,8 @@ pub struct Settings {
     pub log: String,
     /// Form of log lines.
     pub log_format: LogFormat,
+    /// Where faults are reported; `None`: nowhere.
+    pub sentry_dsn: Option<SecretString>,
     /// Server threads; `None`: one a core.
     pub workers: Option<usize>,
     /// Largest body in bytes.
@@ -249,6 +251,7 @@ impl Settings {
                     _ => Err("must be json or pretty"),
                 })
                 .unwrap_or(if is_production { LogFormat::Json } else { LogFormat::Pretty }),
+            sentry_dsn: secrets::sentry_dsn(&mut read),
             workers: read.optional_number("PORTCULLIS_WORKERS", 1..=512),
             body_limit: read.number("PORTCULLIS_BODY_LIMIT", 1024..=10 << 20),
             request_timeout: Duration::from_secs(read.number("PORTCULLIS_REQUEST_TIMEOUT_SECONDS", 1..=300)),

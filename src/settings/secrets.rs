@@ -2,6 +2,7 @@
 //! one has the other). Judged by text, so that no rule depends on where the secret goes. A secret never enters a message.
 //! Practices 9.never-hardcode, 9.per-environment. Tests: `tests/suite/contract/production.rs`.
 
+use crate::settings::reader::Reader;
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::HashSet;
@@ -38,6 +39,20 @@ pub(super) fn password_in(url: &SecretString) -> Option<SecretString> {
     let parameter = url.query_pairs().filter(|(name, _)| name == "password").last().map(|(_, value)| value.into_owned());
     let password = parameter.or_else(|| Some(percent_decode_str(url.password()?).decode_utf8().ok()?.into_owned()));
     password.map(Into::into)
+}
+
+/// The address of a Sentry, over TLS unless it is on this machine. (Its key only lets reports in, so that nothing judges it.)
+pub(super) fn sentry_dsn(read: &mut Reader) -> Option<SecretString> {
+    const NAME: &str = "PORTCULLIS_SENTRY_DSN";
+    let dsn = read.secret(NAME)?;
+    let url = Url::parse(dsn.expose_secret()).ok().filter(|url| !url.username().is_empty() && url.path().len() > 1);
+    let is_here = url.as_ref().and_then(Url::host_str).is_some_and(|host| ["localhost", "127.0.0.1", "[::1]"].contains(&host));
+    match url.as_ref().map(Url::scheme) {
+        Some("https") => return Some(dsn),
+        Some("http") if is_here => return Some(dsn),
+        _ => read.refuse(NAME, "must be like https://key@host/project"),
+    }
+    None
 }
 
 /// What is wrong, by setting.

@@ -1,6 +1,6 @@
 //! Everything that the service logs during the run, in memory, for tests that look for what must not be there.
 
-use portcullis::platform::telemetry::{LogFormat, subscriber};
+use portcullis::platform::telemetry::{self, LogFormat, subscriber};
 use std::{
     io,
     sync::{Arc, Mutex, OnceLock},
@@ -10,7 +10,7 @@ use tracing_subscriber::{EnvFilter, util::SubscriberInitExt};
 static LINES: OnceLock<Memory> = OnceLock::new();
 
 #[derive(Clone, Default)]
-struct Memory(Arc<Mutex<Vec<u8>>>);
+pub struct Memory(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Memory {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -28,12 +28,24 @@ pub fn install() {
         let memory = Memory::default();
         let writer = memory.clone();
         // more than production ever logs
-        subscriber(LogFormat::Json, EnvFilter::new("debug,portcullis=trace"), false, move || writer.clone()).init();
+        subscriber(LogFormat::Json, EnvFilter::new("debug,portcullis=trace"), false, move || writer.clone(), None).unwrap().init();
+        // whatever a test provokes on purpose, and still to be seen where a test fails
+        let shown = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            telemetry::log_panic(panic);
+            shown(panic);
+        }));
         memory
     });
 }
 
+impl Memory {
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
 /// All lines so far.
 pub fn text() -> String {
-    String::from_utf8(LINES.get().expect("installed").0.lock().unwrap().clone()).unwrap()
+    LINES.get().expect("installed").text()
 }
