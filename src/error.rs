@@ -140,6 +140,7 @@ impl ErrorCode {
             Self::TooMany => "Delete some first.",
             Self::TooLarge => "Send less; `PORTCULLIS_BODY_LIMIT` is the number.",
             Self::UnsupportedMediaType => "Send JSON with `Content-Type: application/json` and no `Content-Encoding`.",
+            Self::HeadersTooLarge => "Send fewer and shorter headers and a shorter query; `PORTCULLIS_HEADER_LIMIT` is the number.",
             Self::Invalid => "Correct what `fields` names: each entry has the field and the reason.",
             Self::RateLimited => "Wait for as many seconds as `Retry-After` says; earlier calls are refused too.",
             Self::Internal => "Report `request_id` to whoever runs the service. A safe call may be repeated, with growing pauses.",

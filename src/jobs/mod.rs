@@ -4,6 +4,7 @@
 
 mod erasure;
 mod export;
+mod gauges;
 mod keys;
 mod purge;
 
@@ -81,7 +82,7 @@ impl Jobs {
             }),
             schedule("metrics", METRICS_ROUND, None).run(state, move |state| {
                 recorder.run_upkeep();
-                async move { gauges(&state).await }
+                async move { gauges::measure(&state).await }
             }),
         ];
         Self { state: state.clone(), stop, tasks }
@@ -116,17 +117,6 @@ pub async fn run_all(state: &State) -> Result<(), StoreError> {
 
 async fn alone(state: &State, name: &str, work: impl Future<Output = Result<(), StoreError>> + Send) -> Result<(), StoreError> {
     db::exclusively(&state.pool, name, work).await.map(drop)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
-async fn gauges(state: &State) -> Result<(), StoreError> {
-    // first what needs no database
-    metrics::gauge!("portcullis_revocations_remembered").set(state.revocations.forget_old() as f64);
-    metrics::gauge!("portcullis_feed_trusted").set(f64::from(u8::from(state.revocations.is_trusted())));
-    let (waiting, dead) = outbox::backlog(&state.pool).await?;
-    metrics::gauge!("portcullis_letters_waiting").set(waiting as f64);
-    metrics::gauge!("portcullis_letters_dead").set(dead as f64);
-    Ok(())
 }
 
 struct Schedule {

@@ -114,17 +114,29 @@ async fn postpone(pool: &PgPool, now: OffsetDateTime, id: Uuid, tried: i32, atte
     sqlx::query!("UPDATE outbox SET due_at = $2, dead_at = $3 WHERE id = $1", id, due_at, dead_at).execute(pool).await.map(drop)
 }
 
+/// What is in the outbox.
+pub struct Backlog {
+    /// Letters that wait.
+    pub waiting: i64,
+    /// Letters that are not tried again.
+    pub dead: i64,
+    /// When the oldest one that waits was written.
+    pub oldest: Option<OffsetDateTime>,
+}
+
 /// How many letters wait, and how many are dead.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn backlog(pool: &PgPool) -> Result<(i64, i64), sqlx::Error> {
-    let row = sqlx::query!(
-        r#"SELECT count(*) FILTER (WHERE dead_at IS NULL) AS "waiting!", count(*) FILTER (WHERE dead_at IS NOT NULL) AS "dead!" FROM outbox"#
+pub async fn backlog(connection: &mut PgConnection) -> Result<Backlog, sqlx::Error> {
+    sqlx::query_as!(
+        Backlog,
+        r#"SELECT count(*) FILTER (WHERE dead_at IS NULL) AS "waiting!", count(*) FILTER (WHERE dead_at IS NOT NULL) AS "dead!",
+                  min(created_at) FILTER (WHERE dead_at IS NULL) AS "oldest"
+           FROM outbox"#
     )
-    .fetch_one(pool)
-    .await?;
-    Ok((row.waiting, row.dead))
+    .fetch_one(connection)
+    .await
 }
 
 /// Forgets letters that died before `before`, at most `batch`. Returns how many.

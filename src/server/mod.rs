@@ -6,6 +6,7 @@ mod admission;
 mod http2;
 mod listener;
 mod paced;
+pub mod metrics;
 mod redirect;
 pub mod tls;
 
@@ -72,6 +73,9 @@ impl Service {
         let Parts { state, mailer, certificates, recorder, feed } = parts;
         let settings = state.settings.clone();
         let address_quota = AddressQuota::new(&settings.quotas).context("the address quota is empty")?;
+        metrics::describe_all();
+        ::metrics::gauge!("portcullis_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        ::metrics::gauge!("process_start_time_seconds").set(started_at(&state));
         let data = Data::new(state.clone());
 
         let limits = settings.connections;
@@ -147,4 +151,9 @@ impl Service {
         self.jobs.stop().await;
         self.pool.close().await;
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact for some million years")]
+fn started_at(state: &State) -> f64 {
+    state.clock.now().unix_timestamp() as f64
 }

@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
 
@@ -57,7 +57,9 @@ impl HashPool {
     /// [`Busy`] at once when the queue is full.
     pub async fn run<T: Send + 'static>(&self, job: impl FnOnce(&mut Arena) -> T + Send + 'static) -> Result<T, Busy> {
         let (answer, result) = oneshot::channel();
+        let queued = Instant::now();
         let job: Job = Box::new(move |arena| {
+            metrics::histogram!("portcullis_password_hash_wait_seconds").record(queued.elapsed());
             if !answer.is_closed() {
                 let result = job(arena);
                 // the caller may have left while the work was done

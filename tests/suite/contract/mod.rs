@@ -3,6 +3,7 @@
 mod api_document;
 mod errors;
 mod log_lines;
+mod metrics;
 mod practices;
 mod production;
 mod protocols;

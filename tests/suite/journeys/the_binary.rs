@@ -34,7 +34,7 @@ pub struct Running {
     child: Child,
     folder: PathBuf,
     pub port: String,
-    banner: String,
+    pub banner: String,
     /// Keeps the pipe open and empty, so that the service can go on logging.
     _drain: std::thread::JoinHandle<()>,
 }
