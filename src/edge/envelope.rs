@@ -9,7 +9,7 @@ use crate::{
 };
 use actix_session::storage::{SaveError, UpdateError};
 use actix_web::{
-    Error, HttpMessage, HttpResponse, ResponseError,
+    Error, HttpMessage, HttpResponse,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
@@ -44,7 +44,12 @@ pub(super) async fn envelope<B: MessageBody + 'static>(
 
 fn in_envelope(old: &HttpResponse<impl MessageBody>) -> HttpResponse {
     let code = old.error().and_then(known_error).unwrap_or_else(|| code_for(old.status()));
-    let mut new = ApiError::new(code).error_response();
+    let refusal = match old.error() {
+        // the text goes to the log, not into the answer
+        Some(error) if code == ErrorCode::Internal => ApiError::internal(anyhow::anyhow!("{error}")),
+        _ => ApiError::new(code),
+    };
+    let mut new = HttpResponse::from_error(refusal);
     keep_headers(old, &mut new);
     new
 }

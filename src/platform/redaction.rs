@@ -68,11 +68,12 @@ impl Redactor {
         let mut redacted = 0;
         let clean = self.0.replace_all(text, |found: &Captures<'_>| {
             let Some(whole) = found.get(0) else { return String::new() };
-            if found.name("random").is_some() && !is_random(whole.as_str()) {
+            let is_long = found.name("random").is_some();
+            if is_long && !is_random(whole.as_str()) {
                 return whole.as_str().to_owned();
             }
             redacted += 1;
-            let kept = found.iter().skip(1).flatten().find(|_| found.name("random").is_none());
+            let kept = found.iter().skip(1).flatten().find(|_| !is_long);
             let kept = kept.map_or_else(|| whole.as_str().get(..rest_of_escape(text, whole.start())), |kept| Some(kept.as_str()));
             format!("{}{REDACTED}", kept.unwrap_or_default())
         });

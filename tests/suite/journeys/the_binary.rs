@@ -1,7 +1,10 @@
 //! The binary as an operator meets it: first start, second start, Ctrl-C, `kill -9`, and every way in which a start can fail. The
 //! README's tour is run here as it is written.
 
-use crate::support::smtp::{Offers, SmtpServer};
+use crate::support::{
+    log,
+    smtp::{Offers, SmtpServer},
+};
 use portcullis::platform::local_postgres::LocalPostgres;
 use sqlx::{Connection, PgConnection};
 use std::{
@@ -51,6 +54,7 @@ impl Running {
         let mut port = None;
         for line in lines.by_ref() {
             let line = line.unwrap();
+            keep(&line);
             if line.contains("\"message\":\"serving\"") {
                 let record: serde_json::Value = serde_json::from_str(&line).unwrap();
                 port = record["https"].as_str().unwrap().rsplit(':').next().map(str::to_owned);
@@ -62,7 +66,7 @@ impl Running {
             }
         }
         let Some(port) = port else { panic!("did not start: {banner}{}", rest(&mut child)) };
-        let _drain = std::thread::spawn(move || lines.for_each(drop));
+        let _drain = std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| keep(&line)));
         Self { child, folder: folder.to_owned(), port, banner, _drain }
     }
 
@@ -81,6 +85,13 @@ impl Running {
         let output = Command::new("bash").args(["-euo", "pipefail", "-c", &script]).current_dir(&self.folder).output().unwrap();
         assert!(output.status.success(), "{script}\n{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+/// For the scan after the suite. The banner, which names an address to try, is no log.
+fn keep(line: &str) {
+    if line.starts_with('{') {
+        log::keep(format!("{line}\n").as_bytes());
     }
 }
 

@@ -1,6 +1,7 @@
 //! One private cluster for the run; a database, a pool as the run-time role and a clock for each test.
 
 pub mod app;
+pub mod canaries;
 pub mod ingest;
 pub mod log;
 pub mod operations;

@@ -1,6 +1,9 @@
 //! Those who call the service, what they send, and what they get: answers and letters.
 
-use super::app::{PASSWORD, TestApp};
+use super::{
+    app::{PASSWORD, TestApp},
+    canaries,
+};
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 
@@ -18,6 +21,8 @@ impl Letter {
         };
         let token = part("#token=", |c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
         let code = part("where you began: ", |c| c.is_ascii_digit());
+        token.iter().for_each(|token| canaries::token(token));
+        code.iter().for_each(|code| canaries::code(code));
         Self { token, code, text }
     }
 }
@@ -119,12 +124,22 @@ pub struct Answer {
 
 impl Answer {
     pub async fn of(request: RequestBuilder) -> Self {
-        let response = request.send().await.expect("an answer");
-        Self { status: response.status(), headers: response.headers().clone(), text: response.text().await.expect("a body") }
+        let (client, request) = request.build_split();
+        let request = request.expect("a request");
+        canaries::sent(&request);
+        let response = client.execute(request).await.expect("an answer");
+        let answer = Self { status: response.status(), headers: response.headers().clone(), text: response.text().await.expect("a body") };
+        canaries::received(&answer.headers, &answer.text);
+        answer
     }
 
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
+    }
+
+    /// The body without what differs from answer to answer: the request's id.
+    pub fn told(&self) -> String {
+        self.text.replace(self.header("x-request-id"), "")
     }
 
     /// The error code in the envelope; the empty text when there is none.

@@ -56,7 +56,7 @@ async fn after_too_many_wrong_passwords_in_a_row_an_unknown_device_needs_a_lette
     app.all_letters_sent().await;
     assert!(app.letters_to("ada@example.org").iter().all(|letter| !letter.text.contains("/go/trust")), "a wrong one makes no letter");
     let right = stranger.sign_in("ada@example.org", PASSWORD).await;
-    assert_eq!((right.status.as_u16(), &right.text), (401, &wrong.text), "the guesser does not learn that it was right");
+    assert_eq!((right.status.as_u16(), right.told()), (401, wrong.told()), "the guesser does not learn that it was right");
     let letter = app.letter_about("ada@example.org", "/go/trust").await;
     let probe = app.visitor().post("/v1/auth/password/forgot", json!({ "email": "ada@example.org" })).await;
     assert_eq!(probe.status, 202, "nor from what the letter used up");
@@ -77,7 +77,7 @@ async fn after_too_many_wrong_passwords_in_a_row_an_unknown_device_needs_a_lette
         Answer::of(app.visitor().request(Method::POST, "/v1/auth/login").json(&body))
     };
     for n in 0..6 {
-        assert_eq!(unknown(n).await.text, wrong.text, "an address without an account looks the same all the way");
+        assert_eq!(unknown(n).await.told(), wrong.told(), "an address without an account looks the same all the way");
     }
 }
 

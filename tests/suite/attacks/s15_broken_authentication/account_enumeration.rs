@@ -26,7 +26,7 @@ async fn signing_in_and_registering_tell_nobody_who_has_an_account() {
         let answer = app.visitor().sign_in(email, "not the password of anyone").await;
         assert_eq!(answer.code(), "INVALID_CREDENTIALS");
         assert_eq!(hashes() - before, 1, "{email}: exactly one verification");
-        seen.push((visible(&answer), answer.text));
+        seen.push((visible(&answer), answer.told()));
     }
     assert!(seen.windows(2).all(|pair| pair[0] == pair[1]), "{seen:?}");
 
