@@ -5,8 +5,8 @@ mod admission;
 #[cfg_attr(not(feature = "http2"), path = "no_http2.rs")]
 mod http2;
 mod listener;
-mod paced;
 pub mod metrics;
+mod paced;
 mod redirect;
 pub mod tls;
 
