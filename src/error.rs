@@ -1,7 +1,7 @@
 //! The one shape of every refusal: a closed list of codes, each with its status and its public text. What went wrong inside
 //! goes to the log under the request's id, never into the answer.
 //!
-//! Practices 8.no-leak, 8.envelope. Attacks: `tests/suite/attacks/s08_errors/`.
+//! Practices 8.no-leak, 8.envelope, 4.retry-after. Attacks: `tests/suite/attacks/s08_errors/`, `tests/suite/attacks/s04_rate_limits/`.
 
 use crate::platform::{db, keyring::KeyringError, telemetry};
 use actix_web::{
@@ -9,7 +9,7 @@ use actix_web::{
     body::BoxBody,
     http::{
         StatusCode,
-        header::{self, ContentType},
+        header::{self, ContentType, HeaderName, HeaderValue},
     },
 };
 use serde::Serialize;
@@ -192,12 +192,55 @@ struct ErrorBody {
     fields: Vec<FieldError>,
 }
 
+/// What is left of a quota (draft-ietf-httpapi-ratelimit-headers-10).
+pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+/// How much a quota is, in how many seconds (the same draft).
+pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// A quota, as callers are told of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    /// Its stable name.
+    pub quota: &'static str,
+    /// The most in a window.
+    pub number: u32,
+    /// The window.
+    pub window: Duration,
+}
+
+impl Limit {
+    /// The two fields: `left` of it, and all of it again in `reset` seconds.
+    #[must_use]
+    pub fn fields(&self, left: u32, reset: u64) -> Vec<(HeaderName, HeaderValue)> {
+        let Self { quota, number, window } = self;
+        let state = format!("\"{quota}\";r={left};t={reset}");
+        let policy = format!("\"{quota}\";q={number};w={}", rounded_up(*window));
+        // names of quotas are ASCII: nothing is left out
+        [(RATE_LIMIT, state), (RATE_LIMIT_POLICY, policy)].into_iter().filter_map(|(name, text)| Some((name, text.try_into().ok()?))).collect()
+    }
+}
+
+/// A quota that is used up, for so long.
+#[derive(Debug, Clone, Copy)]
+pub struct Exhausted {
+    /// Which.
+    pub limit: Limit,
+    /// Until there is room again.
+    pub wait: Duration,
+}
+
+/// In seconds: a caller that waits this long must not be refused again.
+fn rounded_up(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
 /// A refusal on its way out.
 #[derive(Debug)]
 pub struct ApiError {
     code: ErrorCode,
     fields: Vec<FieldError>,
     retry_after: Option<Duration>,
+    limit: Option<Limit>,
     source: Option<anyhow::Error>,
 }
 
@@ -228,7 +271,7 @@ impl ApiError {
     #[must_use]
     pub fn new(code: ErrorCode) -> Self {
         let retry_after = (code == ErrorCode::Unavailable).then_some(TRY_AGAIN);
-        Self { code, fields: Vec::new(), retry_after, source: None }
+        Self { code, fields: Vec::new(), retry_after, limit: None, source: None }
     }
 
     /// A refusal of single fields.
@@ -243,10 +286,10 @@ impl ApiError {
         Self::invalid(vec![FieldError { field: field.into(), reason: reason.into() }])
     }
 
-    /// A quota is used up for this long.
+    /// A quota is used up.
     #[must_use]
-    pub fn rate_limited(retry_after: Duration) -> Self {
-        Self { retry_after: Some(retry_after), ..Self::new(ErrorCode::RateLimited) }
+    pub fn rate_limited(exhausted: Exhausted) -> Self {
+        Self { retry_after: Some(exhausted.wait), limit: Some(exhausted.limit), ..Self::new(ErrorCode::RateLimited) }
     }
 
     /// Our mistake; the cause goes to the log.
@@ -290,8 +333,9 @@ impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         let mut builder = HttpResponse::build(self.code.status());
         if let Some(wait) = self.retry_after {
-            // rounded up: a caller that waits this long must not be refused again
-            builder.insert_header((header::RETRY_AFTER, wait.as_secs() + u64::from(wait.subsec_nanos() > 0)));
+            builder.insert_header((header::RETRY_AFTER, rounded_up(wait)));
+            let fields = self.limit.map(|limit| limit.fields(0, rounded_up(wait)));
+            fields.into_iter().flatten().for_each(|field| _ = builder.append_header(field));
         }
         if self.code.status() == StatusCode::UNAUTHORIZED {
             // RFC 9110 §11.6.1 demands a challenge; these schemes open no password dialog. RFC 6750 §3.1 names the error. In one line:

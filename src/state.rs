@@ -2,7 +2,7 @@
 
 use crate::{
     credentials::password::Passwords,
-    platform::{clock::Clock, keyring::Keyring},
+    platform::{clock::Clock, keyring::Keyring, redis::Redis, window::Windows},
     sessions::{revocation::Revocations, seen::Seen},
     settings::Settings,
 };
@@ -27,6 +27,10 @@ pub struct State {
     pub revocations: Revocations,
     /// Places of requests that are worked on.
     pub in_hand: Arc<Semaphore>,
+    /// Where shared counters are, when not in Postgres.
+    pub redis: Option<Redis>,
+    /// Counters of this node alone, for when Redis is away.
+    pub windows: Windows,
     /// Marks of use of sessions, until a job writes them.
     pub seen: Seen,
     /// Tells the job that delivers letters that there is one.

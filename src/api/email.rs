@@ -96,7 +96,7 @@ pub struct ConfirmEmail {
     responses((status = 204, description = "The address is changed")))]
 pub async fn confirm_email(anyone: Anyone, state: Data<State>, body: Valid<Json<ConfirmEmail>>) -> Result<HttpResponse, ApiError> {
     let ConfirmEmail { token, proof_id, code } = body.0.into_inner();
-    let (proven, owner) = check(&state, Purpose::EmailChange, mailed::proof(token, proof_id, code)?).await?;
+    let (proven, owner) = check(&state, &anyone.caller, Purpose::EmailChange, mailed::proof(token, proof_id, code)?).await?;
     let now = state.clock.now();
     let mut transaction = state.pool.begin().await?;
     proof::spend(&mut transaction, now, &proven).await?;
@@ -124,7 +124,7 @@ pub async fn confirm_email(anyone: Anyone, state: Data<State>, body: Valid<Json<
 #[utoipa::path(post, path = "/v1/auth/email/undo", tag = "auth", request_body = FollowLink,
     responses((status = 204, description = "The old address is back; a letter is on its way")))]
 pub async fn undo_email_change(anyone: Anyone, state: Data<State>, body: Valid<Json<FollowLink>>) -> Result<HttpResponse, ApiError> {
-    let (proven, owner) = check(&state, Purpose::EmailUndo, Proof::Link(body.0.into_inner().token)).await?;
+    let (proven, owner) = check(&state, &anyone.caller, Purpose::EmailUndo, Proof::Link(body.0.into_inner().token)).await?;
     let now = state.clock.now();
     let mut transaction = state.pool.begin().await?;
     put_out(&mut transaction, &state, owner, &proven).await?;

@@ -26,7 +26,7 @@ use crate::{
     edge::{
         guard::{Anyone, Caller, SignedIn, WithCookie},
         known_device::{self, KnownDevice},
-        rate_limit::{Count, Quota, forget, give_back, spend},
+        rate_limit::{Count, Quota, Spent, forget, give_back, spend},
         refresh_cookie,
         session_cookie::{CSRF, SESSION_ID},
         valid::{Field, Valid},
@@ -119,19 +119,15 @@ pub async fn login(caller: Anyone, state: Data<State>, session: Session, body: V
     let email = email.take("email")?;
     let device = known_device::read(&state, caller.caller.device_cookie.as_deref(), &email);
     let failures = Count::of(&state, Quota::LoginFailures, &[email.as_str()]);
-    let (callers, accounts) = quotas(&state, &email, &caller.caller, device, failures);
-    spend(&state, &callers).await?;
-    // the row of failures is the last one, and only counts
-    let failures_in_a_row = spend(&state, &accounts).await?.last().copied().unwrap_or(i32::MAX);
+    let spent = spend(&state, &quotas(&state, &email, &caller.caller, device, failures)).await?;
 
     let verified = {
         let (state, email) = (state.clone(), email.clone());
-        let counts = [callers, accounts].concat();
         async move {
-            let verified = verify(&state, &email, &password, device, failures_in_a_row).await;
+            let verified = verify(&state, &email, &password, device, &spent).await;
             // only a wrong password counts: neither the owner's own sign-ins nor our own faults may lock the owner out
             if !matches!(&verified, Ok(Err(_))) {
-                give_back(&state, &counts).await?;
+                give_back(&state, &spent).await?;
             }
             verified
         }
@@ -161,15 +157,17 @@ pub async fn login(caller: Anyone, state: Data<State>, session: Session, body: V
     Ok(response.json(LoginAnswer::Token(tokens)))
 }
 
-/// What is counted before anything is looked at: first the caller's own, then the account's.
-fn quotas(state: &State, email: &Email, caller: &Caller, device: Option<KnownDevice>, failures: Count) -> (Vec<Count>, Vec<Count>) {
+/// What is counted before anything is looked at.
+fn quotas(state: &State, email: &Email, caller: &Caller, device: Option<KnownDevice>, failures: Count) -> Vec<Count> {
     let (email, network) = (email.as_str(), caller.client.network().to_string());
     match device {
-        Some(device) => (vec![Count::of(state, Quota::LoginFromDevice, &[email, &device.id.to_string()])], vec![failures]),
-        None => (
-            vec![Count::of(state, Quota::LoginFromAddress, &[email, &network]), Count::of(state, Quota::LoginFromNetwork, &[&network])],
-            vec![Count::of(state, Quota::LoginToAccount, &[email]), failures],
-        ),
+        Some(device) => vec![Count::of(state, Quota::LoginFromDevice, &[email, &device.id.to_string()]), failures],
+        None => vec![
+            Count::of(state, Quota::LoginFromAddress, &[email, &network]),
+            Count::of(state, Quota::LoginFromNetwork, &[&network]),
+            Count::of(state, Quota::LoginToAccount, &[email]),
+            failures,
+        ],
     }
 }
 
@@ -195,7 +193,7 @@ async fn verify(
     email: &Email,
     password: &Password,
     device: Option<KnownDevice>,
-    failures: i32,
+    spent: &Spent,
 ) -> Result<Result<Proven, Refused>, ApiError> {
     let found = credentials::store::for_sign_in(&mut *state.pool.acquire().await?, email).await?;
     let verdict = state.passwords.verify(password, found.as_ref().map(|found| found.hash.clone())).await?;
@@ -204,7 +202,7 @@ async fn verify(
     };
     let device = device.filter(|device| device.since >= devices_known_since);
     // the one that is just counted is not one of them
-    if device.is_none() && failures > state.settings.quotas.login_failures {
+    if device.is_none() && spent.is_beyond(state, Quota::LoginFailures) {
         return Ok(Err(Refused { account: Some(account), needs_link: true }));
     }
     Ok(Ok(Proven { account, hash, upgraded, device }))
@@ -263,7 +261,7 @@ async fn start_session(
     let is_confirmed = credentials::store::confirm_password(&mut transaction, proven.account, &proven.hash, proven.upgraded.as_ref()).await?;
     // password or account changed while the password was verified
     let (true, Some(is_first)) = (is_confirmed, is_first) else { return Err(ApiError::new(ErrorCode::InvalidCredentials)) };
-    forget(&mut transaction, failures).await?;
+    forget(state, &mut transaction, failures).await?;
     end_sessions_before(&mut transaction, state, anyone).await?;
     let device = device_of(state, &anyone.caller);
     let started = sessions::start(&mut transaction, proven.account, transport, &device, now, state.settings.sessions).await?;

@@ -4,14 +4,14 @@
 use crate::{
     accounts::{
         Email,
-        proof::{self, Claim, Issued, Proof},
+        proof::{self, Claim, Issued, Proof, ProofError, Proven, Purpose},
     },
     credentials::password::{Password, StoredHash},
     edge::{
         guard::Caller,
-        rate_limit::{Count, Quota, spend},
+        rate_limit::{Count, Quota, give_back, spend, try_spend},
     },
-    error::{ApiError, ErrorCode},
+    error::ApiError,
     letters::{self, Letter},
     platform::{db::StoreError, outbox},
     state::State,
@@ -49,32 +49,44 @@ pub(super) fn proof(token: Option<String>, proof_id: Option<Uuid>, code: Option<
 }
 
 /// Counts a letter that a stranger causes, for known and unknown mailboxes alike: not too many from one network, and for one
-/// mailbox not too many and not too soon after the last.
+/// mailbox not too many and not too soon after the last. From one network a mailbox gets fewer than it gets at all: whoever asks for
+/// letters in the owner's name leaves the owner one elsewhere.
 pub(super) async fn spend_letter(state: &State, caller: &Caller, email: &Email) -> Result<(), ApiError> {
-    spend(state, &[Count::of(state, Quota::LettersFromNetwork, &[&caller.client.network().to_string()])]).await?;
-    spend_mailbox(state, email).await
+    let (mailbox, network) = (email.mailbox(), caller.client.network().to_string());
+    let mut counts = of_mailbox(state, &mailbox);
+    counts.push(Count::of(state, Quota::LettersFromAddress, &[&mailbox, &network]));
+    counts.push(Count::of(state, Quota::LettersFromNetwork, &[&network]));
+    counts.push(Count::of(state, Quota::LettersFromNetworkADay, &[&network]));
+    spend(state, &counts).await.map(drop)
 }
 
-/// The mailbox's part of it.
+/// Counts a letter that somebody known causes.
 pub(super) async fn spend_mailbox(state: &State, email: &Email) -> Result<(), ApiError> {
-    let mailbox = email.mailbox();
-    // one after the other: an impatient caller's clicks must not use the hour up
-    if state.settings.quotas.letter_cooldown.is_positive() {
-        spend(state, &[Count::of(state, Quota::LetterCooldown, &[&mailbox])]).await?;
+    spend(state, &of_mailbox(state, &email.mailbox())).await.map(drop)
+}
+
+fn of_mailbox(state: &State, mailbox: &str) -> Vec<Count> {
+    let cooldown = state.settings.quotas.letter_cooldown.is_positive().then_some(Quota::LetterCooldown);
+    [Quota::Letters, Quota::LettersADay].into_iter().chain(cooldown).map(|quota| Count::of(state, quota, &[mailbox])).collect()
+}
+
+/// Checks a proof, within the quota of wrong ones from one network: right ones are given back.
+pub(super) async fn check(state: &State, caller: &Caller, purposes: &[Purpose], proof: &Proof) -> Result<Proven, ApiError> {
+    let spent = spend(state, &[Count::of(state, Quota::WrongProofs, &[&caller.client.network().to_string()])]).await?;
+    let checked = proof::check(&mut *state.pool.acquire().await?, &state.keyring, state.clock.now(), purposes, proof).await;
+    if !matches!(checked, Err(ProofError::Invalid)) {
+        give_back(state, &spent).await?;
     }
-    spend(state, &[Count::of(state, Quota::Letters, &[&mailbox])]).await.map(drop)
+    Ok(checked?)
 }
 
 /// Whether one more notice may go to this mailbox. What the notice tells about happens in any case.
 pub(super) async fn may_notify(state: &State, email: &Email) -> Result<bool, ApiError> {
-    match spend(state, &[Count::of(state, Quota::Notices, &[&email.mailbox()])]).await {
-        Ok(_) => Ok(true),
-        Err(error) if error.code() == ErrorCode::RateLimited => {
-            metrics::counter!("portcullis_letters_total", "outcome" => "suppressed").increment(1);
-            Ok(false)
-        }
-        Err(error) => Err(error),
+    let has_room = try_spend(state, &[Count::of(state, Quota::Notices, &[&email.mailbox()])]).await?.is_ok();
+    if !has_room {
+        metrics::counter!("portcullis_letters_total", "outcome" => "suppressed").increment(1);
     }
+    Ok(has_room)
 }
 
 /// Judges and hashes a new password, so many times with one proof or for one person (`of`): a refused one spends nothing else.

@@ -174,7 +174,7 @@ pub async fn close_account(
 #[utoipa::path(post, path = "/v1/auth/account/keep", tag = "auth", request_body = FollowLink,
     responses((status = 204, description = "It stays")))]
 pub async fn keep_account(anyone: Anyone, state: Data<State>, body: Valid<Json<FollowLink>>) -> Result<HttpResponse, ApiError> {
-    let (proven, owner) = check(&state, Purpose::KeepAccount, Proof::Link(body.0.into_inner().token)).await?;
+    let (proven, owner) = check(&state, &anyone.caller, Purpose::KeepAccount, Proof::Link(body.0.into_inner().token)).await?;
     let mut transaction = state.pool.begin().await?;
     // whoever closed it may not have been the owner
     put_out(&mut transaction, &state, owner, &proven).await?;

@@ -18,8 +18,7 @@ use crate::{
 
 /// Checks the current password, within its own quota. Returns the hash that it was checked against.
 pub(super) async fn reauthenticate(state: &State, principal: &Principal, caller: &Caller, password: &Password) -> Result<StoredHash, ApiError> {
-    let count = [Count::of(state, Quota::Reauthentication, &[&principal.account.to_string()])];
-    spend(state, &count).await?;
+    let spent = spend(state, &[Count::of(state, Quota::Reauthentication, &[&principal.account.to_string()])]).await?;
     let verified = async {
         let stored = credentials::store::own_password(&mut *state.pool.acquire().await?, principal.account).await?;
         let verdict = state.passwords.verify(password, stored.clone()).await?;
@@ -27,7 +26,7 @@ pub(super) async fn reauthenticate(state: &State, principal: &Principal, caller:
     }
     .await;
     if !matches!(verified, Ok(None)) {
-        give_back(state, &count).await?;
+        give_back(state, &spent).await?;
     }
     if let Some(stored) = verified? {
         return Ok(stored);

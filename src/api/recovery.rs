@@ -13,7 +13,7 @@ use crate::{
     audit::{self, Entry, Event},
     credentials::{self, password::Password},
     edge::{
-        guard::Anyone,
+        guard::{Anyone, Caller},
         known_device,
         rate_limit::{Count, Quota, forget},
         valid::{Field, Valid},
@@ -109,7 +109,7 @@ pub struct ResetPassword {
     responses((status = 204, description = "The password is set")))]
 pub async fn reset_password(anyone: Anyone, state: Data<State>, body: Valid<Json<ResetPassword>>) -> Result<HttpResponse, ApiError> {
     let ResetPassword { token, proof_id, code, password } = body.0.into_inner();
-    let (proven, owner) = check(&state, Purpose::PasswordReset, mailed::proof(token, proof_id, code)?).await?;
+    let (proven, owner) = check(&state, &anyone.caller, Purpose::PasswordReset, mailed::proof(token, proof_id, code)?).await?;
     let account = accounts::store::find_own(&mut *state.pool.acquire().await?, owner).await?;
     // an address that the account had before proves nothing
     let account = account.filter(|account| account.email == proven.email.as_str()).ok_or_else(|| ApiError::new(ErrorCode::InvalidProof))?;
@@ -120,7 +120,7 @@ pub async fn reset_password(anyone: Anyone, state: Data<State>, body: Valid<Json
     let mut transaction = state.pool.begin().await?;
     put_out(&mut transaction, &state, owner, &proven).await?;
     credentials::store::set_password(&mut transaction, owner.0, &hash, now).await?;
-    forget(&mut transaction, Count::of(&state, Quota::LoginFailures, &[proven.email.as_str()])).await?;
+    forget(&state, &mut transaction, Count::of(&state, Quota::LoginFailures, &[proven.email.as_str()])).await?;
     audit::record(&mut transaction, &state.keyring, now, Entry::own(Event::PasswordReset, &anyone.caller.origin, owner.0)).await?;
     if may_notify {
         mailed::send(&mut transaction, &state, &proven.email, Letter::PasswordChanged).await?;
@@ -147,7 +147,7 @@ pub struct FollowLink {
     responses((status = 204, description = "Everybody is out; a letter is on its way")))]
 pub async fn disown_session(anyone: Anyone, state: Data<State>, body: Valid<Json<FollowLink>>) -> Result<HttpResponse, ApiError> {
     let proof = proof::Proof::Link(body.0.into_inner().token);
-    let (proven, owner) = check(&state, Purpose::DisownSession, proof).await?;
+    let (proven, owner) = check(&state, &anyone.caller, Purpose::DisownSession, proof).await?;
     let mut transaction = state.pool.begin().await?;
     put_out(&mut transaction, &state, owner, &proven).await?;
     let entry = Entry::own(Event::SessionDisowned, &anyone.caller.origin, owner.0).detail(json!({ "session": proven.session }));
@@ -166,7 +166,7 @@ pub async fn disown_session(anyone: Anyone, state: Data<State>, body: Valid<Json
     responses((status = 204, description = "This device is known")))]
 pub async fn trust_device(anyone: Anyone, state: Data<State>, body: Valid<Json<FollowLink>>) -> Result<HttpResponse, ApiError> {
     let proof = proof::Proof::Link(body.0.into_inner().token);
-    let (proven, owner) = check(&state, Purpose::TrustDevice, proof).await?;
+    let (proven, owner) = check(&state, &anyone.caller, Purpose::TrustDevice, proof).await?;
     let now = state.clock.now();
     let mut transaction = state.pool.begin().await?;
     proof::spend(&mut transaction, now, &proven).await?;
@@ -178,8 +178,8 @@ pub async fn trust_device(anyone: Anyone, state: Data<State>, body: Valid<Json<F
 }
 
 /// A proof of this purpose, and whose account it is about.
-pub(super) async fn check(state: &State, purpose: Purpose, proof: proof::Proof) -> Result<(Proven, AccountId), ApiError> {
-    let proven = proof::check(&mut *state.pool.acquire().await?, &state.keyring, state.clock.now(), &[purpose], &proof).await?;
+pub(super) async fn check(state: &State, caller: &Caller, purpose: Purpose, proof: proof::Proof) -> Result<(Proven, AccountId), ApiError> {
+    let proven = mailed::check(state, caller, &[purpose], &proof).await?;
     let owner = proven.account.ok_or_else(|| ApiError::new(ErrorCode::InvalidProof))?;
     Ok((proven, owner))
 }

@@ -112,7 +112,7 @@ pub async fn complete_registration(anyone: Anyone, state: Data<State>, body: Val
     let CompleteRegistration { token, proof_id, code, name, password } = body.0.into_inner();
     let (proof, name) = (mailed::proof(token, proof_id, code)?, name.take("name")?);
     let purposes = [Purpose::Registration, Purpose::Invitation];
-    let proven = proof::check(&mut *state.pool.acquire().await?, &state.keyring, state.clock.now(), &purposes, &proof).await?;
+    let proven = mailed::check(&state, &anyone.caller, &purposes, &proof).await?;
     if proven.purpose == Purpose::Registration && !state.settings.open_registration {
         return Err(ApiError::new(ErrorCode::RegistrationClosed));
     }

@@ -203,8 +203,15 @@ fn refusal(status: u16, codes: &BTreeSet<&str>) -> Response {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorEnvelope"))).build();
     let response = ResponseBuilder::new().description(codes).content("application/json", content);
     if status == 429 || status == 503 {
-        let wait = HeaderBuilder::new().schema(Some(Object::with_type(Type::Integer))).description(Some("Seconds until it may work")).build();
-        response.header("Retry-After", wait).build()
+        let header = |kind, about: &str| HeaderBuilder::new().schema(Some(Object::with_type(kind))).description(Some(about)).build();
+        let response = response.header("Retry-After", header(Type::Integer, "Seconds until it may work"));
+        if status == 503 {
+            return response.build();
+        }
+        response
+            .header("RateLimit", header(Type::String, "The quota that is used up, and seconds until there is room, as `\"name\";r=0;t=30`"))
+            .header("RateLimit-Policy", header(Type::String, "Its number and its window in seconds, as `\"name\";q=10;w=900`"))
+            .build()
     } else {
         response.build()
     }

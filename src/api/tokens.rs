@@ -9,6 +9,7 @@ use crate::{
     audit::{self, Entry, Event},
     edge::{
         guard::{Anyone, Caller, WithToken},
+        rate_limit::{Count, Quota, spend},
         refresh_cookie,
         valid::Valid,
     },
@@ -171,6 +172,7 @@ pub async fn refresh_tokens(anyone: Anyone, state: Data<State>, body: Valid<Json
 
 async fn exchange(state: Data<State>, caller: Caller, sent: Sent, refresh_in: RefreshIn) -> Result<HttpResponse, ApiError> {
     let (now, lifetimes) = (state.clock.now(), state.settings.sessions.tokens);
+    spend_refresh(&state, &caller, &sent.token).await?;
     know_keys(&state).await?;
     let mut transaction = state.pool.begin().await?;
     let exchange = refresh::exchange(&mut transaction, &state.keyring, &state.revocations, &sent, lifetimes, now).await?;
@@ -203,6 +205,20 @@ async fn exchange(state: Data<State>, caller: Caller, sent: Sent, refresh_in: Re
     let mut response = HttpResponse::Ok();
     let tokens = give(&mut response, &state, granted, access_token, refresh_in);
     Ok(response.json(tokens))
+}
+
+/// A token of a session counts for that session and its owner, from wherever it comes; one that leads nowhere for the network that sends
+/// it. So nobody can use up what somebody else's refreshes draw on, not even from the same network.
+async fn spend_refresh(state: &State, caller: &Caller, token: &SecretToken) -> Result<(), ApiError> {
+    let of = refresh::store::session_of(&mut *state.pool.acquire().await?, &token.digest()).await?;
+    let counts = match of {
+        Some((account, session)) => vec![
+            Count::of(state, Quota::RefreshOfSession, &[&session.to_string()]),
+            Count::of(state, Quota::RefreshOfPerson, &[&account.to_string()]),
+        ],
+        None => vec![Count::of(state, Quota::RefreshFromNetwork, &[&caller.client.network().to_string()])],
+    };
+    spend(state, &counts).await.map(drop)
 }
 
 async fn tell_owner_of_replay(state: &State, account: Uuid) -> Result<(), ApiError> {

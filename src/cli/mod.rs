@@ -17,8 +17,10 @@ use crate::{
         local_postgres::LocalPostgres,
         mail::{Mailer, Transport},
         process,
+        redis::Redis,
         reports::Reports,
         telemetry,
+        window::Windows,
     },
     server::{
         Parts, Service,
@@ -47,6 +49,8 @@ use tracing_subscriber::{EnvFilter, util::SubscriberInitExt};
 
 /// Files and sockets that are no clients': to the database, to the mail server, of operators.
 const OTHER_FILES: u64 = 200;
+/// Counters that a node keeps in memory while Redis is away, at most: about 20 MB.
+const LOCAL_COUNTERS: usize = 100_000;
 
 /// A user and account REST API on Postgres.
 #[derive(clap::Parser)]
@@ -216,6 +220,8 @@ async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result
         clock,
         keyring,
         passwords,
+        redis: settings.redis.clone().map(Redis::new).transpose()?,
+        windows: Windows::new(LOCAL_COUNTERS),
         seen: Seen::default(),
         letter_waits: Arc::default(),
         export_waits: Arc::default(),

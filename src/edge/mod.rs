@@ -30,18 +30,20 @@ use actix_web::{
     middleware::from_fn,
     web::{Data, ServiceConfig},
 };
-use rate_limit::address::AddressQuota;
+use rate_limit::buckets::{self, Buckets};
 
 /// The application of one server thread. actix runs the layer that was wrapped last first: read from the bottom up.
 pub fn app<F: FnOnce(&mut ServiceConfig)>(
     state: Data<State>,
-    address_quota: &AddressQuota,
+    buckets: &Buckets,
     handlers: F,
 ) -> App<impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()> + use<F>> {
     App::new()
         .configure(handlers)
-        // 10. unsafe calls with cookies come from our pages and carry the session's token
+        // 11. unsafe calls with cookies come from our pages and carry the session's token
         .wrap(from_fn(csrf::csrf))
+        // 10. so much for each person who is signed in
+        .wrap(from_fn(buckets::by_person))
         // 9. a live session or an access token becomes the principal
         .wrap(from_fn(authenticate::authenticate))
         // 8. the cookie's key becomes session state
@@ -55,7 +57,7 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
         // 6. a head of a sane size
         .wrap(from_fn(header_limit::header_limit))
         // 5. so much for each client address
-        .wrap(address_quota.layer())
+        .wrap(from_fn(buckets::by_address))
         // 4. what panics is a fault of ours like any other
         .wrap(from_fn(panics::panics))
         // 4. what a layer above failed with becomes a refusal, so that CORS headers get onto it …
@@ -71,6 +73,7 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
         .wrap(from_fn(request_log::request_log))
         // 0. the connection knows that it is not idle
         .wrap(from_fn(pace::in_hand))
+        .app_data(Data::new(buckets.clone()))
         .app_data(state)
 }
 

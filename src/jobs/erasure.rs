@@ -36,7 +36,7 @@ async fn erase(connection: &mut PgConnection, state: &State, account: AccountId,
     audit::record(connection, &state.keyring, now, Entry::new(Event::AccountErased, &origin, None, Some(account.0))).await?;
     subject_key::forget(connection, account.0).await?;
     store::erase(connection, account, email).await?;
-    rate_limit::forget(connection, Count::of(state, Quota::LoginFailures, &[email])).await?;
+    rate_limit::forget(state, connection, Count::of(state, Quota::LoginFailures, &[email])).await?;
     // one that does not parse any more gets no letter, and is erased all the same
     let Ok(email) = Email::parse(email) else { return Ok(()) };
     outbox::enqueue(connection, &state.keyring, now, &letters::write(&email, &state.settings.public_url, Letter::Erased), None).await

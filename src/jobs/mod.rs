@@ -9,7 +9,7 @@ mod keys;
 mod purge;
 
 use crate::{
-    edge::rate_limit::address::AddressQuota,
+    edge::rate_limit::{self, buckets::Buckets},
     platform::{
         db::{self, StoreError},
         mail::Mailer,
@@ -37,6 +37,8 @@ const LETTER_ROUND: Duration = Duration::from_secs(1);
 const SEEN_ROUND: Duration = Duration::from_secs(5);
 /// How often exports of other nodes are looked for.
 const EXPORT_ROUND: Duration = Duration::from_secs(5);
+/// How often a Redis that is away is looked for.
+const REDIS_ROUND: Duration = Duration::from_secs(1);
 /// How often accounts to erase, expired rows and buckets are looked for.
 const PURGE_ROUND: Duration = Duration::from_secs(60);
 /// How often the metrics recorder tidies its histograms and gauges are set.
@@ -52,7 +54,7 @@ pub struct Jobs {
 impl Jobs {
     /// Starts them on this thread's runtime.
     #[must_use]
-    pub fn start(state: &State, mailer: Mailer, feed: PgConnectOptions, address_quota: AddressQuota, recorder: PrometheusHandle) -> Self {
+    pub fn start(state: &State, mailer: Mailer, feed: PgConnectOptions, buckets: Buckets, recorder: PrometheusHandle) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mailer = Arc::new(mailer);
         let schedule = |name, period, wake: Option<&Arc<Notify>>| Schedule { name, period, wake: wake.cloned(), stopped: stopped.clone() };
@@ -76,9 +78,16 @@ impl Jobs {
             schedule("erasures", PURGE_ROUND, None).run(state, |state| async move { alone(&state, "erasures", erasure::erase_due(&state)).await }),
             schedule("purges", PURGE_ROUND, None).run(state, |state| async move { alone(&state, "purges", purge::purge(&state)).await }),
             schedule("keys", PURGE_ROUND, None).run(state, |state| async move { alone(&state, "keys", keys::keep_fresh(&state)).await }),
-            schedule("buckets", PURGE_ROUND, None).run(state, move |_| {
-                address_quota.forget_full_buckets();
+            schedule("buckets", PURGE_ROUND, None).run(state, move |state| {
+                buckets.forget_full();
+                rate_limit::forget_old(&state);
                 std::future::ready(Ok(()))
+            }),
+            schedule("redis", REDIS_ROUND, None).run(state, |state| async move {
+                if let Some(redis) = &state.redis {
+                    redis.probe().await;
+                }
+                Ok(())
             }),
             schedule("metrics", METRICS_ROUND, None).run(state, move |state| {
                 recorder.run_upkeep();

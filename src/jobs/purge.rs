@@ -36,7 +36,7 @@ pub(super) async fn purge(state: &State) -> Result<(), StoreError> {
     purge_all!(state, "sessions", sessions::store::purge, now - KEPT.max(state.settings.terms.undo));
     purge_all!(state, "refresh_tokens", sessions::refresh::store::purge, now - KEPT);
     purge_all!(state, "proofs", proof::store::purge, now - KEPT);
-    purge_all!(state, "quota_counters", rate_limit::store::purge, now);
+    purge_all!(state, "quota_windows", rate_limit::store::purge, now);
     purge_all!(state, "role_assignments", access::store::purge, now);
     purge_all!(state, "exports", export::store::purge, now);
     purge_all!(state, "dead_letters", outbox::purge, now - DEAD_LETTERS_KEPT);

@@ -14,4 +14,6 @@ pub mod process;
 pub mod redaction;
 #[cfg_attr(not(feature = "sentry"), path = "no_reports.rs")]
 pub mod reports;
+pub mod redis;
 pub mod telemetry;
+pub mod window;

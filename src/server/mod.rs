@@ -12,7 +12,7 @@ pub mod tls;
 
 use crate::{
     api,
-    edge::{self, rate_limit::address::AddressQuota},
+    edge::{self, rate_limit::buckets::Buckets},
     jobs::Jobs,
     platform::mail::Mailer,
     state::State,
@@ -72,7 +72,7 @@ impl Service {
     pub fn start(parts: Parts) -> anyhow::Result<Self> {
         let Parts { state, mailer, certificates, recorder, feed } = parts;
         let settings = state.settings.clone();
-        let address_quota = AddressQuota::new(&settings.quotas).context("the address quota is empty")?;
+        let buckets = Buckets::new(&settings.quotas).context("a quota of ordinary traffic is empty")?;
         metrics::describe_all();
         ::metrics::gauge!("portcullis_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         ::metrics::gauge!("process_start_time_seconds").set(started_at(&state));
@@ -96,7 +96,7 @@ impl Service {
             Some(Ready { config, upkeep, challenges }) => (Some(config), Some(upkeep), challenges),
             None => (None, None, None),
         };
-        let (quota, shared) = (address_quota.clone(), data.clone());
+        let (quota, shared) = (buckets.clone(), data.clone());
         let main = Listener { tls, ..listener(settings.https_listen, "PORTCULLIS_HTTPS_LISTEN", workers) };
         let (main, https) = main.serve(move || edge::app(shared.clone(), &quota, api::configure))?;
         let mut servers = vec![main];
@@ -131,7 +131,7 @@ impl Service {
         let handles = servers.iter().map(Server::handle).collect();
         let servers = servers.into_iter().map(rt::spawn).collect();
         let upkeep = upkeep.map(rt::spawn);
-        let jobs = Jobs::start(&state, mailer, feed, address_quota, recorder);
+        let jobs = Jobs::start(&state, mailer, feed, buckets, recorder);
         Ok(Self { https, http, operators, handles, servers, upkeep, jobs, pool: state.pool })
     }
 

@@ -10,30 +10,50 @@ pub struct Quotas {
     pub address_burst: u32,
     /// Requests a second that an address gets back.
     pub address_per_second: u32,
+    /// Requests of one signed-in person at once.
+    pub person_burst: u32,
+    /// Requests a second that a person gets back.
+    pub person_per_second: u32,
+    /// Nodes that share what they cannot count together.
+    pub nodes: u32,
     /// Failed sign-ins for one account from one address in 15 minutes.
-    pub login: i32,
+    pub login: u32,
     /// Failed sign-ins for one account from everywhere in 15 minutes.
-    pub login_account: i32,
+    pub login_account: u32,
     /// Failed sign-ins for one account from one known device in 15 minutes.
-    pub login_device: i32,
+    pub login_device: u32,
     /// Failed sign-ins from one address for all accounts in 15 minutes.
-    pub login_network: i32,
+    pub login_network: u32,
+    /// Refreshes of one session in 15 minutes.
+    pub refresh: u32,
+    /// Refreshes of one person in 15 minutes.
+    pub refresh_person: u32,
+    /// Refresh tokens from one address that lead nowhere, in 15 minutes.
+    pub refresh_network: u32,
+    /// Mailed links and codes from one address that are not right, in 15 minutes.
+    pub wrong_proofs: u32,
+    /// Letters that strangers cause to one mailbox from one address in an hour.
+    pub letters_address: u32,
+    /// Letters that strangers cause to one mailbox in a day.
+    pub letters_day: u32,
+    /// Letters that strangers at one address cause in a day.
+    pub letters_network_day: u32,
     /// Letters that strangers at one address cause in an hour.
-    pub letters_network: i32,
+    pub letters_network: u32,
     /// New passwords that are tried with one letter or by one person in 15 minutes.
-    pub new_passwords: i32,
+    pub new_passwords: u32,
     /// Wrong passwords in a row after which unknown devices need a mailed link.
-    pub login_failures: i32,
+    pub login_failures: u32,
     /// Wrong passwords of a signed-in person in 15 minutes.
-    pub reauthentication: i32,
+    pub reauthentication: u32,
     /// Letters that strangers cause to one mailbox in an hour.
-    pub letters: i32,
+    pub letters: u32,
     /// Time between two of them.
     pub letter_cooldown: time::Duration,
     /// Invitations of one person in an hour.
-    pub invitations: i32,
+    pub invitations: u32,
     /// Notices to one mailbox in an hour.
-    pub notices: i32,
+    pub notices: u32,
 }
 
 /// How many connections there may be, and how long their clients may take.
@@ -76,10 +96,20 @@ pub(super) fn quotas(read: &mut Reader) -> Quotas {
     Quotas {
         address_burst: read.number("PORTCULLIS_ADDRESS_QUOTA_BURST", 1..=100_000),
         address_per_second: read.number("PORTCULLIS_ADDRESS_QUOTA_PER_SECOND", 1..=10_000),
+        person_burst: read.number("PORTCULLIS_PERSON_QUOTA_BURST", 1..=100_000),
+        person_per_second: read.number("PORTCULLIS_PERSON_QUOTA_PER_SECOND", 1..=10_000),
+        nodes: read.number("PORTCULLIS_NODES", 1..=1000),
         login: read.number("PORTCULLIS_LOGIN_QUOTA", 1..=1000),
         login_account: read.number("PORTCULLIS_LOGIN_ACCOUNT_QUOTA", 1..=10_000),
         login_device: read.number("PORTCULLIS_LOGIN_DEVICE_QUOTA", 1..=1000),
         login_network: read.number("PORTCULLIS_LOGIN_NETWORK_QUOTA", 1..=100_000),
+        refresh: read.number("PORTCULLIS_REFRESH_QUOTA", 3..=10_000),
+        refresh_person: read.number("PORTCULLIS_REFRESH_PERSON_QUOTA", 3..=100_000),
+        refresh_network: read.number("PORTCULLIS_REFRESH_NETWORK_QUOTA", 1..=100_000),
+        wrong_proofs: read.number("PORTCULLIS_WRONG_PROOF_QUOTA", 1..=10_000),
+        letters_address: read.number("PORTCULLIS_LETTER_ADDRESS_QUOTA", 1..=100),
+        letters_day: read.number("PORTCULLIS_LETTER_DAY_QUOTA", 1..=1000),
+        letters_network_day: read.number("PORTCULLIS_LETTER_NETWORK_DAY_QUOTA", 1..=1_000_000),
         letters_network: read.number("PORTCULLIS_LETTER_NETWORK_QUOTA", 1..=100_000),
         new_passwords: read.number("PORTCULLIS_NEW_PASSWORD_QUOTA", 3..=1000),
         login_failures: read.number("PORTCULLIS_LOGIN_FAILURES", 1..=100),

@@ -7,6 +7,7 @@ pub mod limits;
 pub mod list;
 pub mod origin;
 mod reader;
+mod redis;
 mod secrets;
 pub mod tls;
 
@@ -21,6 +22,7 @@ use crate::{
     platform::{
         keyring::{KeyBytes, LONGEST_TOKEN_LIFE, signing::Algorithm},
         mail::Transport,
+        redis::Address,
         telemetry::LogFormat,
     },
     sessions::{Lifetimes, TokenLifetimes, device::AddressDetail, token::Parties},
@@ -72,6 +74,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// `None`: a private cluster.
     pub database: Option<Database>,
+    /// `None`: shared counters are in Postgres.
+    pub redis: Option<Address>,
     /// Most connections to Postgres.
     pub database_connections: u32,
     /// `None`: made in the data folder.
@@ -234,6 +238,7 @@ impl Settings {
             operator_listen: read.optional("PORTCULLIS_OPERATOR_LISTEN", optional_address).flatten(),
             data_dir: read.value("PORTCULLIS_DATA_DIR", PathBuf::new(), |text| Ok::<_, &str>(text.into())),
             database: database::read(&mut read, &mut given, is_production),
+            redis: redis::read(&mut read, &mut given, is_production),
             database_connections: read.number("PORTCULLIS_DATABASE_CONNECTIONS", 5..=1000),
             key_encryption_key: key_encryption_key(&mut read, &mut given),
             trusted_proxies: tls::trusted_proxies(&mut read, &tls, is_production),

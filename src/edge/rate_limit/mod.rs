@@ -1,108 +1,38 @@
-//! How often. Ordinary traffic: a token bucket per client address, in memory ([`address`]). Sensitive calls: exact counters in
-//! Postgres ([`store`]), spent before the work and shared by all nodes.
+//! How often. Ordinary traffic: token buckets in memory ([`buckets`]), one a client address and one a signed-in person. Sensitive
+//! calls: exact counters that all nodes share, in Postgres ([`store`]) or, where there is one, in Redis ([`script`]); counted before the
+//! work, by one statement for everything that a call is counted under. Where Redis is away, each node counts its part in memory.
+//! The quotas: [`list`].
 //!
-//! Practices 4.token-bucket, 4.fixed-window, 4.sensitive-routes, 4.brute-force, 4.retry-after.
+//! Practices 4.sliding-window, 4.fixed-window, 4.sensitive-routes, 4.brute-force, 4.distributed, 4.retry-after.
 //! Attacks: `tests/suite/attacks/s04_rate_limits/`.
 
-#[cfg_attr(not(feature = "governor"), path = "no_address.rs")]
-pub mod address;
+#[cfg_attr(not(feature = "governor"), path = "no_buckets.rs")]
+pub mod buckets;
+pub mod list;
+mod script;
 pub mod store;
 
+pub use list::Quota;
+
 use crate::{
-    error::ApiError,
-    platform::{crypto, keyring::Purpose},
-    settings::Quotas,
+    error::{ApiError, Exhausted, Limit},
+    platform::{
+        crypto,
+        keyring::Purpose,
+        window::{Counted, Key, Rule},
+    },
     state::State,
 };
+use list::Strategy;
 use sqlx::PgConnection;
-use time::{Duration, OffsetDateTime};
-
-/// The closed list of shared quotas.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quota {
-    /// Failed sign-ins for one account from one network, by an unknown device.
-    LoginFromAddress,
-    /// Failed sign-ins for one account from everywhere, by unknown devices.
-    LoginToAccount,
-    /// Failed sign-ins for one account from one known device.
-    LoginFromDevice,
-    /// Failed sign-ins from one network for all accounts, by unknown devices: one password tried on many.
-    LoginFromNetwork,
-    /// Wrong passwords for one account since the last right one. Only counted; `api/login.rs` decides what follows.
-    LoginFailures,
-    /// Wrong passwords of a signed-in person.
-    Reauthentication,
-    /// Letters that strangers may cause to one mailbox.
-    Letters,
-    /// Letters that strangers in one network may cause, to anybody.
-    LettersFromNetwork,
-    /// The time between two of them.
-    LetterCooldown,
-    /// New passwords that are tried with one proof, or by one signed-in person: judging and hashing them is work.
-    NewPasswords,
-    /// Notices to the owner of one mailbox.
-    Notices,
-    /// Invitations of one person.
-    Invitations,
-}
-
-impl Quota {
-    fn name(self) -> &'static str {
-        match self {
-            Self::LoginFromAddress => "login_from_address",
-            Self::LoginToAccount => "login_to_account",
-            Self::LoginFromDevice => "login_from_device",
-            Self::LoginFromNetwork => "login_from_network",
-            Self::LoginFailures => "login_failures",
-            Self::Reauthentication => "reauthentication",
-            Self::Letters => "letters",
-            Self::LettersFromNetwork => "letters_from_network",
-            Self::LetterCooldown => "letter_cooldown",
-            Self::NewPasswords => "new_passwords",
-            Self::Notices => "notices",
-            Self::Invitations => "invitations",
-        }
-    }
-
-    fn window(self, quotas: &Quotas) -> Duration {
-        match self {
-            Self::LoginFromAddress
-            | Self::LoginToAccount
-            | Self::LoginFromDevice
-            | Self::LoginFromNetwork
-            | Self::NewPasswords
-            | Self::Reauthentication => Duration::minutes(15),
-            // "in a row" ends at some time, so that the counters do
-            Self::LoginFailures => Duration::days(30),
-            Self::Letters | Self::LettersFromNetwork | Self::Notices | Self::Invitations => Duration::hours(1),
-            Self::LetterCooldown => quotas.letter_cooldown,
-        }
-    }
-
-    fn limit(self, quotas: &Quotas) -> i32 {
-        match self {
-            Self::LoginFromAddress => quotas.login,
-            Self::LoginToAccount => quotas.login_account,
-            Self::LoginFromDevice => quotas.login_device,
-            Self::LoginFromNetwork => quotas.login_network,
-            Self::LoginFailures => i32::MAX,
-            Self::Reauthentication => quotas.reauthentication,
-            Self::Letters => quotas.letters,
-            Self::LettersFromNetwork => quotas.letters_network,
-            Self::LetterCooldown => 1,
-            Self::NewPasswords => quotas.new_passwords,
-            Self::Notices => quotas.notices,
-            Self::Invitations => quotas.invitations,
-        }
-    }
-}
+use time::OffsetDateTime;
 
 /// A quota of somebody.
 #[derive(Debug, Clone, Copy)]
 pub struct Count {
     /// Which quota.
     pub quota: Quota,
-    /// For whom: a keyed digest, so that the table tells nobody who was asked for.
+    /// For whom: a keyed digest, so that the counters tell nobody who was asked for.
     subject: [u8; 32],
 }
 
@@ -114,49 +44,139 @@ impl Count {
         let bytes: Vec<&[u8]> = std::iter::once("quota").chain(parts.iter().copied()).map(str::as_bytes).collect();
         Self { quota, subject: crypto::mac(key.expose(), &bytes) }
     }
+
+    fn key(&self) -> Key {
+        (self.quota.name(), self.subject)
+    }
 }
 
-/// Counts first and decides then, by one statement for all of them: parallel calls cannot get past a limit. Returns how much is
-/// used of each. A refused attempt counts for what refused it only: whoever is over their own limit must not use up somebody
-/// else's. So what is the caller's own is spent first, in a call of its own, and what is the victim's after it.
+/// Where something was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Store {
+    Postgres,
+    Redis,
+    /// In this node's memory, each node its part of the number.
+    Local,
+}
+
+/// What was counted, to be given back when the attempt turns out to be the owner's.
+pub struct Spent {
+    store: Store,
+    counted: Vec<(Count, Counted)>,
+}
+
+impl Spent {
+    /// Whether more than its number is used of a quota that refuses nothing by itself.
+    #[must_use]
+    pub fn is_beyond(&self, state: &State, quota: Quota) -> bool {
+        let number = quota.number(&state.settings.quotas) / self.store.nodes(state);
+        // what is not there was not counted: doubt
+        self.counted.iter().find(|(count, _)| count.quota == quota).is_none_or(|(_, counted)| counted.used > number.max(1))
+    }
+}
+
+impl Store {
+    /// How many share a quota's number.
+    fn nodes(self, state: &State) -> u32 {
+        if self == Self::Local { state.settings.quotas.nodes } else { 1 }
+    }
+}
+
+/// Counts under each quota of a call, or where one of them is used up, under none: whoever is over their own limit uses nothing of
+/// anybody else's up. Parallel calls cannot get past a limit.
 ///
 /// # Errors
-/// 429 with the time until the window ends; 503 when the database is away, because nobody may guess unobserved.
-pub async fn spend(state: &State, counts: &[Count]) -> Result<Vec<i32>, ApiError> {
-    let (now, quotas) = (state.clock.now(), &state.settings.quotas);
-    let counted = store::count(&state.pool, &rows(counts), &ends(counts, quotas, now), now).await?;
-    let row_of = |count: &Count| counted.iter().find(|row| row.quota == count.quota.name());
-    let is_over = |count: &Count| row_of(count).is_none_or(|row| row.used > count.quota.limit(quotas));
-    let Some(refused) = counts.iter().find(|count| is_over(count)) else {
-        return Ok(counts.iter().filter_map(row_of).map(|row| row.used).collect());
+/// 429 with the time until there is room; 503 when there is nowhere to count, because nobody may guess unobserved.
+pub async fn spend(state: &State, counts: &[Count]) -> Result<Spent, ApiError> {
+    try_spend(state, counts).await?.map_err(ApiError::rate_limited)
+}
+
+/// The same for whoever goes on without.
+///
+/// # Errors
+/// When there is nowhere to count.
+pub async fn try_spend(state: &State, counts: &[Count]) -> Result<Result<Spent, Exhausted>, ApiError> {
+    try_spend_at(state, counts, state.clock.now()).await
+}
+
+/// The same at another time, for tests that hold the stores together.
+///
+/// # Errors
+/// When there is nowhere to count.
+pub async fn try_spend_at(state: &State, counts: &[Count], now: OffsetDateTime) -> Result<Result<Spent, Exhausted>, ApiError> {
+    let now = milliseconds(now);
+    let (store, counted) = count(state, counts, now).await?;
+    // a quota whose counters did not answer is not to be passed
+    if counted.len() != counts.len() {
+        return Err(ApiError::unavailable(anyhow::anyhow!("{} of {} counters answered", counted.len(), counts.len())));
+    }
+    let counted: Vec<(Count, Counted)> = counts.iter().copied().zip(counted).collect();
+    // whoever waits for the last of them is not refused again
+    let refused = counted.iter().filter(|(_, counted)| counted.is_over).max_by_key(|(_, counted)| counted.frees_at_ms);
+    let Some((Count { quota, .. }, Counted { frees_at_ms, .. })) = refused else { return Ok(Ok(Spent { store, counted })) };
+    metrics::counter!("portcullis_quota_refusals_total", "quota" => quota.name()).increment(1);
+    let wait_ms = u64::try_from(frees_at_ms - now).unwrap_or_default().max(1000);
+    Ok(Err(exhausted(*quota, state, std::time::Duration::from_millis(wait_ms))))
+}
+
+async fn count(state: &State, counts: &[Count], now: i64) -> Result<(Store, Vec<Counted>), ApiError> {
+    let asked = |store: Store| -> Vec<(Key, Rule)> {
+        counts.iter().map(|count| (count.key(), count.quota.rule(&state.settings.quotas, store.nodes(state)))).collect()
     };
-    let others: Vec<Count> = counts.iter().copied().filter(|count| !is_over(count)).collect();
-    give_back(state, &others).await?;
-    metrics::counter!("portcullis_quota_refusals_total", "quota" => refused.quota.name()).increment(1);
-    let wait = row_of(refused).map_or(Duration::SECOND, |row| (row.window_ends_at - now).max(Duration::SECOND));
-    Err(ApiError::rate_limited(wait.unsigned_abs()))
+    let Some(redis) = &state.redis else {
+        return Ok((Store::Postgres, store::spend(&state.pool, &asked(Store::Postgres), now).await?));
+    };
+    if let Ok(counted) = script::spend(redis, &asked(Store::Redis), now).await {
+        return Ok((Store::Redis, counted));
+    }
+    // told once by `platform::redis`; more keys than there is room for are nobody's normal day
+    let counted = state.windows.spend(&asked(Store::Local), now).ok_or_else(|| ApiError::unavailable(anyhow::anyhow!("too many counters")))?;
+    Ok((Store::Local, counted))
 }
 
-/// Gives one back of each: the attempt turned out to be the owner's.
+/// Gives back what was counted: the attempt turned out to be the owner's. Where Redis is away by now, it stays counted.
+///
+/// # Errors
+/// When Postgres is the store and is away.
+pub async fn give_back(state: &State, spent: &Spent) -> Result<(), ApiError> {
+    let parts: Vec<(Key, i64)> = spent.counted.iter().map(|(count, counted)| (count.key(), counted.start_ms)).collect();
+    match (spent.store, &state.redis) {
+        (Store::Local, _) => parts.iter().for_each(|(key, start)| state.windows.give_back(key, *start)),
+        (Store::Redis, Some(redis)) => _ = script::give_back(redis, &parts).await,
+        _ => store::give_back(&state.pool, &parts).await?,
+    }
+    Ok(())
+}
+
+/// Forgets what was counted: a row that ends with a success. In Postgres in the caller's transaction. Where Redis is away, the row goes
+/// on, which makes nobody's life easier but the owner's.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn give_back(state: &State, counts: &[Count]) -> Result<(), ApiError> {
-    Ok(store::uncount(&state.pool, &rows(counts)).await?)
+pub async fn forget(state: &State, connection: &mut PgConnection, count: Count) -> Result<(), sqlx::Error> {
+    let Some(redis) = &state.redis else { return store::forget(connection, &count.key()).await };
+    state.windows.forget(&count.key());
+    _ = script::forget(redis, &count.key()).await;
+    Ok(())
 }
 
-fn rows(counts: &[Count]) -> store::Rows {
-    counts.iter().map(|count| (count.quota.name().to_owned(), count.subject.to_vec())).unzip()
+/// What a caller is told about a quota that is used up.
+fn exhausted(quota: Quota, state: &State, wait: std::time::Duration) -> Exhausted {
+    let quotas = &state.settings.quotas;
+    Exhausted { limit: Limit { quota: quota.name(), number: quota.number(quotas), window: quota.window(quotas).unsigned_abs() }, wait }
 }
 
-fn ends(counts: &[Count], quotas: &Quotas, now: OffsetDateTime) -> Vec<OffsetDateTime> {
-    counts.iter().map(|count| now + count.quota.window(quotas)).collect()
+fn milliseconds(at: OffsetDateTime) -> i64 {
+    i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
 }
 
-/// Forgets what was counted: the row of failures ended with a success.
-///
-/// # Errors
-/// When the database is away.
-pub async fn forget(connection: &mut PgConnection, count: Count) -> Result<(), sqlx::Error> {
-    store::forget(connection, count.quota.name(), &count.subject).await
+/// Forgets what this node counted for itself and what does not count any more.
+pub fn forget_old(state: &State) {
+    state.windows.forget_old(milliseconds(state.clock.now()));
+}
+
+/// Whether a quota is counted in windows, not in buckets.
+#[must_use]
+pub fn is_shared(quota: Quota) -> bool {
+    quota.strategy() != Strategy::TokenBucket
 }

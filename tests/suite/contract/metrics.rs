@@ -22,12 +22,12 @@ fn recorded() -> BTreeSet<String> {
     }
     let mut text = String::new();
     read(Path::new("src"), &mut text);
-    let call = Regex::new(r#"\b(?:counter|gauge|histogram)!\(\s*"([a-z_]+)""#).unwrap();
+    let call = Regex::new(r#"\b(?:counter|gauge|histogram)!\(\s*"([a-z0-9_]+)""#).unwrap();
     call.captures_iter(&text).map(|call| call[1].to_owned()).collect()
 }
 
 /// Listed, with rules that ask for them, before anything records them.
-const AWAITED: [&str; 2] = ["portcullis_alerts_total", "portcullis_certificate_expires_seconds"];
+const AWAITED: [&str; 1] = ["portcullis_alerts_total"];
 
 #[test]
 fn what_is_recorded_is_on_the_list_and_the_other_way_round() {
@@ -51,7 +51,7 @@ fn the_document_lists_every_metric_as_it_is() {
 
 #[test]
 fn alert_rules_ask_for_metrics_that_exist() {
-    let name = Regex::new(r"\b(?:portcullis|process)_[a-z_]+\b").unwrap();
+    let name = Regex::new(r"\b(?:portcullis|process)_[a-z0-9_]+\b").unwrap();
     let rules = fs::read_to_string("ops/alerts.yml").unwrap();
     let expressions: String = rules.lines().filter(|line| !line.trim_start().starts_with('#')).map(|line| format!("{line}\n")).collect();
     let mut asked = 0;

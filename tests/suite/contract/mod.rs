@@ -7,4 +7,5 @@ mod metrics;
 mod practices;
 mod production;
 mod protocols;
+mod quotas;
 mod settings;

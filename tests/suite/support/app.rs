@@ -16,6 +16,8 @@ use portcullis::{
         clock::Clock,
         keyring::signing::Algorithm,
         mail::{Mailer, Transport},
+        redis::Redis,
+        window::Windows,
     },
     server::{
         Parts, Service,
@@ -62,14 +64,20 @@ pub fn over_http1() -> bool {
 }
 
 /// Numbers that no ordinary test meets.
-const ROOMY: [(&str, &str); 13] = [
+const ROOMY: [(&str, &str); 19] = [
     ("PORTCULLIS_PUBLIC_URL", PUBLIC_URL),
     ("PORTCULLIS_HTTPS_LISTEN", "127.0.0.1:0"),
     ("PORTCULLIS_HTTP_LISTEN", "off"),
     ("PORTCULLIS_OPERATOR_LISTEN", "off"),
     ("PORTCULLIS_WORKERS", "1"),
     ("PORTCULLIS_ADDRESS_QUOTA_BURST", "100000"),
+    ("PORTCULLIS_PERSON_QUOTA_BURST", "100000"),
+    ("PORTCULLIS_REFRESH_QUOTA", "10000"),
+    ("PORTCULLIS_WRONG_PROOF_QUOTA", "10000"),
     ("PORTCULLIS_LETTER_QUOTA", "100"),
+    ("PORTCULLIS_LETTER_DAY_QUOTA", "1000"),
+    ("PORTCULLIS_LETTER_ADDRESS_QUOTA", "100"),
+    ("PORTCULLIS_LETTER_NETWORK_DAY_QUOTA", "100000"),
     ("PORTCULLIS_LETTER_COOLDOWN_SECONDS", "0"),
     ("PORTCULLIS_LETTER_NETWORK_QUOTA", "10000"),
     ("PORTCULLIS_LOGIN_NETWORK_QUOTA", "10000"),
@@ -96,12 +104,18 @@ impl TestApp {
         Self::on(database, self.mailbox.clone(), &[]).await
     }
 
+    /// Another node on the same database, with some settings changed.
+    pub async fn node_with(&self, changed: &[(&str, &str)]) -> Self {
+        Self::on(self.database.seen_by_another_node().await, self.mailbox.clone(), changed).await
+    }
+
     async fn on(database: TestDatabase, mailbox: Arc<tempfile::TempDir>, changed: &[(&str, &str)]) -> Self {
         log::install();
         let values: HashMap<String, String> = ROOMY.iter().chain(changed).map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let settings = Arc::new(Settings::from_map(values).unwrap());
         let clock = database.clock.clone();
         let keyring = database.keyring.clone();
+        let redis = settings.redis.clone().map(Redis::new).transpose().unwrap();
         let hashing = settings.hashing;
         let passwords = Passwords::new(HashPool::start(1, hashing.queue).unwrap(), keyring.clone(), hashing.cost);
         let state = State {
@@ -112,6 +126,8 @@ impl TestApp {
             keyring,
             passwords,
             revocations: Revocations::default(),
+            redis,
+            windows: Windows::new(10_000),
             seen: Seen::default(),
             letter_waits: Arc::default(),
             export_waits: Arc::default(),

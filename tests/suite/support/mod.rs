@@ -3,6 +3,7 @@
 pub mod app;
 pub mod canaries;
 pub mod ingest;
+pub mod counts;
 pub mod log;
 pub mod operations;
 pub mod people;

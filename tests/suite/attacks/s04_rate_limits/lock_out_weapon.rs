@@ -112,6 +112,38 @@ async fn what_is_refused_to_the_attacker_uses_nothing_of_the_victims_up() {
     assert_eq!(owner.status, 202);
 }
 
+/// The attacker asks for reset letters in the owner's name, and sends links and codes that are wrong, as often as is let through. The
+/// owner, elsewhere, gets a letter and sets a new password by it.
+#[actix_web::test]
+async fn an_attack_on_the_reset_keeps_nobody_elsewhere_from_it() {
+    let app = TestApp::with(&[
+        ("PORTCULLIS_LETTER_QUOTA", "5"),
+        ("PORTCULLIS_LETTER_ADDRESS_QUOTA", "3"),
+        ("PORTCULLIS_WRONG_PROOF_QUOTA", "10"),
+        ("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.1/32"),
+    ])
+    .await;
+    app.create_account("ada@example.org").await;
+    app.clock.advance(time::Duration::hours(2));
+    let from = |address: &str, path: &str, body: serde_json::Value| {
+        Answer::of(app.visitor().request(Method::POST, path).header("x-forwarded-for", address).json(&body))
+    };
+    let forgot = json!({ "email": "ada@example.org" });
+    let asked = futures_util::future::join_all((0..20).map(|_| from("203.0.113.1", "/v1/auth/password/forgot", forgot.clone()))).await;
+    assert_eq!(asked.iter().filter(|answer| answer.status == 202).count(), 3);
+    let wrong = |n: usize| json!({ "token": format!("{n:043}"), "password": "slow copper rain on wide steps" });
+    let guesses = futures_util::future::join_all((0..30).map(|n| from("203.0.113.1", "/v1/auth/password/reset", wrong(n)))).await;
+    assert_eq!(guesses.iter().filter(|answer| answer.code() == "INVALID_PROOF").count(), 10);
+    assert_eq!(guesses.iter().filter(|answer| answer.status == 429).count(), 20);
+
+    let own = from("198.51.100.7", "/v1/auth/password/forgot", forgot).await;
+    assert_eq!(own.status, 202, "{}", own.text);
+    app.all_letters_sent().await;
+    let letter = app.letter_about("ada@example.org", "/go/reset").await;
+    let new = json!({ "token": letter.token, "password": "slow copper rain on wide steps" });
+    assert_eq!(from("198.51.100.7", "/v1/auth/password/reset", new).await.status, 204);
+}
+
 /// An address changes hands: whoever had it before is a stranger to the account that comes after.
 #[actix_web::test]
 async fn a_device_known_to_an_address_is_a_stranger_to_its_next_owner() {

@@ -1,4 +1,5 @@
 mod address_flood;
+mod boundary_burst;
 mod code_guessing;
 mod connection_flood;
 mod forwarded_for_spoofing;
@@ -8,5 +9,7 @@ mod letter_bombing;
 mod lock_out_weapon;
 mod password_guessing;
 mod request_flood;
+mod refresh_flood;
+mod scraping;
 mod slow_body;
 mod slow_connections;

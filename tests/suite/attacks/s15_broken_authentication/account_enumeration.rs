@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 /// All of an answer but what is new in every one.
 fn visible(answer: &Answer) -> (u16, BTreeMap<String, String>, usize) {
-    let headers = answer.headers.iter().filter(|(name, _)| !["date", "x-request-id"].contains(&name.as_str()));
+    // what is left of the address's bucket says how often it asked
+    let headers = answer.headers.iter().filter(|(name, _)| !["date", "x-request-id", "ratelimit"].contains(&name.as_str()));
     let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
     (answer.status.as_u16(), headers, answer.text.len())
 }

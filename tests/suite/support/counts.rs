@@ -1,0 +1,37 @@
+//! Whether two stores of shared counters count alike.
+
+use super::app::TestApp;
+use portcullis::edge::rate_limit::{Count, Quota, give_back, try_spend_at};
+use time::Duration;
+
+/// Walks through time, counts at both under fixed and sliding windows, alone and together, gives some back, and compares every answer
+/// and every time to wait.
+pub async fn count_alike(one: &TestApp, other: &TestApp) {
+    let mut now = one.clock.now();
+    let (mut passed, mut refused) = (0, 0);
+    for step in 0_i64..300 {
+        now += Duration::milliseconds(step * step * 7919 % 190_000);
+        let quotas: &[Quota] = match step % 3 {
+            0 => &[Quota::LoginFromAddress],
+            1 => &[Quota::Invitations, Quota::LoginFromAddress],
+            _ => &[Quota::Invitations],
+        };
+        let mut outcomes = Vec::new();
+        for node in [one, other] {
+            let counts: Vec<Count> = quotas.iter().map(|quota| Count::of(&node.state, *quota, &["somebody"])).collect();
+            outcomes.push(match try_spend_at(&node.state, &counts, now).await.expect("somewhere to count") {
+                Ok(spent) => {
+                    if step % 7 == 0 {
+                        give_back(&node.state, &spent).await.unwrap();
+                    }
+                    None
+                }
+                Err(exhausted) => Some((exhausted.limit.quota, exhausted.wait)),
+            });
+        }
+        assert_eq!(outcomes[0], outcomes[1], "step {step}");
+        passed += usize::from(outcomes[0].is_none());
+        refused += usize::from(outcomes[0].is_some());
+    }
+    assert!(passed > 50 && refused > 50, "{passed} passed, {refused} were refused");
+}
