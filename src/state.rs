@@ -1,6 +1,7 @@
 //! What every request may use, made once at the start and shared by all server threads.
 
 use crate::{
+    audit::alerts::signals::Signals,
     credentials::password::Passwords,
     platform::{clock::Clock, keyring::Keyring, redis::Redis, window::Windows},
     sessions::{revocation::Revocations, seen::Seen},
@@ -33,6 +34,8 @@ pub struct State {
     pub windows: Windows,
     /// Marks of use of sessions, until a job writes them.
     pub seen: Seen,
+    /// Marks of what was refused, until a job looks at them.
+    pub signals: Signals,
     /// Tells the job that delivers letters that there is one.
     pub letter_waits: Arc<Notify>,
     /// Tells the job that makes exports that there is one.

@@ -17,7 +17,10 @@ use crate::{
         mailed,
         tokens::{self, Grant, RefreshIn, Tokens},
     },
-    audit::{self, Entry, Event},
+    audit::{
+        self, Entry, Event,
+        alerts::signals::{Kind, Signal, digest},
+    },
     credentials::{
         self,
         password::{Password, StoredHash, Verdict},
@@ -210,6 +213,14 @@ async fn verify(
 
 async fn refuse(state: &State, caller: &Caller, email: &Email, refused: Refused) -> Result<HttpResponse, ApiError> {
     metrics::counter!("portcullis_logins_total", "outcome" => "refused").increment(1);
+    let signal = Signal {
+        kind: Kind::SignInRefused,
+        source: digest(&state.keyring, "network", &caller.client.network().to_string()),
+        target: digest(&state.keyring, "address", email.as_str()),
+        account: refused.account,
+        request: caller.origin.request,
+    };
+    state.signals.note(signal, state.clock.now());
     let detail = json!({ "needs_link": refused.needs_link });
     let entry = Entry::new(Event::SignInRefused, &caller.origin, None, refused.account).refused().detail(detail);
     audit::record(&mut *state.pool.acquire().await?, &state.keyring, state.clock.now(), entry).await?;
@@ -286,6 +297,7 @@ async fn start_session(
     };
     transaction.commit().await?;
     metrics::counter!("portcullis_logins_total", "outcome" => "ok").increment(1);
+    state.signals.note(Signal { kind: Kind::SignedIn, source: [0; 32], target: [0; 32], account: None, request: None }, now);
     mailed::sent(state);
     Ok(Begun { started, granted })
 }

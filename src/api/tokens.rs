@@ -6,7 +6,10 @@ use crate::{
     access::{Principal, role},
     accounts::{self, AccountId, Email},
     api::mailed,
-    audit::{self, Entry, Event},
+    audit::{
+        self, Entry, Event,
+        alerts::signals::{Kind, Signal, digest},
+    },
     edge::{
         guard::{Anyone, Caller, WithToken},
         rate_limit::{Count, Quota, spend},
@@ -186,6 +189,14 @@ async fn exchange(state: Data<State>, caller: Caller, sent: Sent, refresh_in: Re
             let entry = entry.detail(json!({ "session": session })).other_address(before_from);
             audit::record(&mut transaction, &state.keyring, now, entry).await?;
             transaction.commit().await?;
+            let signal = Signal {
+                kind: Kind::RefreshReplayed,
+                source: digest(&state.keyring, "network", &caller.client.network().to_string()),
+                target: digest(&state.keyring, "person", &account.to_string()),
+                account: Some(account),
+                request: caller.origin.request,
+            };
+            state.signals.note(signal, now);
             // only now: whatever becomes of the letter, the session is over
             if let Err(error) = tell_owner_of_replay(&state, account).await {
                 tracing::warn!(%error, "the letter about a replayed refresh token was not sent");

@@ -5,6 +5,7 @@
 //! else of the subject. Erasing somebody deletes that key, and what remains is anonymous. Refusals that strangers cause are written only after their quota.
 //! Practices 11.audit, 8.redaction. Attacks: `tests/suite/attacks/s02_credentials/`.
 
+pub mod alerts;
 pub mod store;
 pub mod subject_key;
 
@@ -106,6 +107,16 @@ events! {
     InvitationRevoked = "invitation.revoked";
     /// An invitation was accepted.
     InvitationAccepted = "invitation.accepted";
+    /// An alert: one network fails to sign in to many accounts.
+    CredentialStuffing = "alert.credential_stuffing";
+    /// An alert: many accounts fail from many networks.
+    PasswordSpraying = "alert.password_spraying";
+    /// An alert: one account fails from many networks.
+    AddressSpread = "alert.address_spread";
+    /// An alert: a used refresh token came back.
+    RefreshTheft = "alert.refresh_theft";
+    /// An alert: one person is refused many different things.
+    PermissionProbing = "alert.permission_probing";
 }
 
 /// Where a call came from.

@@ -9,6 +9,7 @@ mod secrets;
 
 use crate::{
     api,
+    audit::alerts::signals::Signals,
     credentials::password::{HashPool, Passwords},
     platform::{
         clock::Clock,
@@ -223,6 +224,7 @@ async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result
         redis: settings.redis.clone().map(Redis::new).transpose()?,
         windows: Windows::new(LOCAL_COUNTERS),
         seen: Seen::default(),
+        signals: Signals::default(),
         letter_waits: Arc::default(),
         export_waits: Arc::default(),
     };

@@ -16,6 +16,7 @@ mod panics;
 mod proxied;
 pub mod rate_limit;
 pub mod refresh_cookie;
+mod refusals;
 mod request_log;
 mod security_headers;
 pub mod session_cookie;
@@ -40,8 +41,10 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
 ) -> App<impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()> + use<F>> {
     App::new()
         .configure(handlers)
-        // 11. unsafe calls with cookies come from our pages and carry the session's token
+        // 12. unsafe calls with cookies come from our pages and carry the session's token
         .wrap(from_fn(csrf::csrf))
+        // 11. what a person is refused is noticed
+        .wrap(from_fn(refusals::refusals))
         // 10. so much for each person who is signed in
         .wrap(from_fn(buckets::by_person))
         // 9. a live session or an access token becomes the principal

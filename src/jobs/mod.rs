@@ -2,6 +2,7 @@
 //! by row instead, so that nodes send in parallel. A round that fails is logged, counted and tried again; nothing here holds a
 //! request up.
 
+mod alerts;
 mod erasure;
 mod export;
 mod gauges;
@@ -35,6 +36,8 @@ use tokio::{
 const LETTER_ROUND: Duration = Duration::from_secs(1);
 /// How often marks of use are written.
 const SEEN_ROUND: Duration = Duration::from_secs(5);
+/// How often what was refused is looked at.
+const ALERT_ROUND: Duration = Duration::from_secs(5);
 /// How often exports of other nodes are looked for.
 const EXPORT_ROUND: Duration = Duration::from_secs(5);
 /// How often a Redis that is away is looked for.
@@ -75,6 +78,10 @@ impl Jobs {
             }),
             schedule("exports", EXPORT_ROUND, Some(&state.export_waits))
                 .run(state, |state| async move { alone(&state, "exports", export::make_all(&state)).await }),
+            schedule("alerts", ALERT_ROUND, None).run(state, |state| async move {
+                state.signals.write(&state.pool).await?;
+                alone(&state, "alerts", alerts::look(&state)).await
+            }),
             schedule("erasures", PURGE_ROUND, None).run(state, |state| async move { alone(&state, "erasures", erasure::erase_due(&state)).await }),
             schedule("purges", PURGE_ROUND, None).run(state, |state| async move { alone(&state, "purges", purge::purge(&state)).await }),
             schedule("keys", PURGE_ROUND, None).run(state, |state| async move { alone(&state, "keys", keys::keep_fresh(&state)).await }),
@@ -106,6 +113,9 @@ impl Jobs {
                 tracing::error!(%error, "a job ended badly");
             }
         }
+        if let Err(error) = self.state.signals.write(&self.state.pool).await {
+            tracing::warn!(%error, "the last marks of refusals were not written");
+        }
         if let Err(error) = self.state.seen.write(&self.state.pool, self.state.settings.sessions.idle).await {
             tracing::warn!(%error, "the last marks of use were not written");
         }
@@ -118,6 +128,8 @@ impl Jobs {
 /// What the first job that fails fails with.
 pub async fn run_all(state: &State) -> Result<(), StoreError> {
     state.seen.write(&state.pool, state.settings.sessions.idle).await?;
+    state.signals.write(&state.pool).await?;
+    alerts::look(state).await?;
     export::make_all(state).await?;
     erasure::erase_due(state).await?;
     keys::keep_fresh(state).await?;

@@ -3,6 +3,7 @@
 use crate::{
     access,
     accounts::{export, proof},
+    audit::alerts,
     edge::rate_limit,
     platform::{db::StoreError, outbox},
     sessions,
@@ -16,6 +17,9 @@ const BATCH: i64 = 1000;
 const KEPT: Duration = Duration::days(7);
 /// Dead letters are kept this long for an operator.
 const DEAD_LETTERS_KEPT: Duration = Duration::days(30);
+
+/// Longer than the window of any pattern of alerts.
+const SIGNALS_KEPT: Duration = Duration::hours(2);
 
 /// Runs a purge until it finds less than a batch, and counts what went.
 macro_rules! purge_all {
@@ -37,6 +41,8 @@ pub(super) async fn purge(state: &State) -> Result<(), StoreError> {
     purge_all!(state, "refresh_tokens", sessions::refresh::store::purge, now - KEPT);
     purge_all!(state, "proofs", proof::store::purge, now - KEPT);
     purge_all!(state, "quota_windows", rate_limit::store::purge, now);
+    purge_all!(state, "alert_signals", alerts::store::purge, now - SIGNALS_KEPT);
+    purge_all!(state, "alerts", alerts::store::purge_ended, now);
     purge_all!(state, "role_assignments", access::store::purge, now);
     purge_all!(state, "exports", export::store::purge, now);
     purge_all!(state, "dead_letters", outbox::purge, now - DEAD_LETTERS_KEPT);

@@ -5,6 +5,7 @@
 
 use crate::{
     accounts::{Email, proof::Issued},
+    audit::alerts::Pattern,
     platform::mail::Mail,
     settings::Origin,
 };
@@ -50,6 +51,8 @@ pub enum Letter<'l> {
     Erased,
     /// Where the export can be fetched, and for how many days.
     ExportReady(Uuid, i64),
+    /// To the operators: a suspicious pattern, and how many were counted.
+    Alert(Pattern, i64),
 }
 
 impl Letter<'_> {
@@ -72,6 +75,7 @@ impl Letter<'_> {
             Self::Closing(_) => include_str!("templates/closing.txt"),
             Self::Erased => include_str!("templates/erased.txt"),
             Self::ExportReady(..) => include_str!("templates/export_ready.txt"),
+            Self::Alert(..) => include_str!("templates/alert.txt"),
         }
     }
 }
@@ -94,7 +98,8 @@ impl<'l> Letter<'l> {
             | Self::RefreshReplayed
             | Self::EmailTaken
             | Self::Erased
-            | Self::ExportReady(..) => None,
+            | Self::ExportReady(..)
+            | Self::Alert(..) => None,
         }
     }
 }
@@ -123,6 +128,12 @@ pub fn write(to: &Email, public_url: &Origin, letter: Letter<'_>) -> Mail {
         Letter::ExportReady(id, days) => {
             values.push(("{export}", format!("{public_url}/go/export#id={id}").into()));
             values.push(("{days}", days.to_string().into()));
+        }
+        Letter::Alert(pattern, count) => {
+            values.push(("{pattern}", pattern.name().into()));
+            values.push(("{about}", pattern.about().into()));
+            values.push(("{count}", count.to_string().into()));
+            values.push(("{minutes}", pattern.window().whole_minutes().to_string().into()));
         }
         _ => {}
     }
@@ -175,6 +186,7 @@ mod tests {
             Letter::Closing(i),
             Letter::Erased,
             Letter::ExportReady(Uuid::nil(), 7),
+            Letter::Alert(Pattern::CredentialStuffing, 7),
         ];
         for letter in letters {
             let mail = write(&to, &site, letter);

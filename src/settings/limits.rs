@@ -1,6 +1,6 @@
 //! How often and how long: the numbers of the quotas, and the terms of what letters and calls begin.
 
-use crate::settings::reader::Reader;
+use crate::{audit::alerts::Thresholds, settings::reader::Reader};
 use std::time::Duration;
 
 /// The numbers of the quotas.
@@ -52,6 +52,8 @@ pub struct Quotas {
     pub letter_cooldown: time::Duration,
     /// Invitations of one person in an hour.
     pub invitations: u32,
+    /// Letters to operators about one pattern in an hour.
+    pub operator_letters: u32,
     /// Notices to one mailbox in an hour.
     pub notices: u32,
 }
@@ -117,6 +119,7 @@ pub(super) fn quotas(read: &mut Reader) -> Quotas {
         letters: read.number("PORTCULLIS_LETTER_QUOTA", 1..=100),
         letter_cooldown: time::Duration::seconds(read.number("PORTCULLIS_LETTER_COOLDOWN_SECONDS", 0..=3600)),
         invitations: read.number("PORTCULLIS_INVITATION_QUOTA", 1..=100_000),
+        operator_letters: read.number("PORTCULLIS_OPERATOR_LETTER_QUOTA", 1..=100),
         notices: read.number("PORTCULLIS_NOTICE_QUOTA", 5..=1000),
     }
 }
@@ -131,6 +134,16 @@ pub(super) fn connections(read: &mut Reader) -> Connections {
         handshake: Duration::from_secs(read.number("PORTCULLIS_HANDSHAKE_TIMEOUT_SECONDS", 1..=60)),
         idle: Duration::from_secs(read.number("PORTCULLIS_IDLE_TIMEOUT_SECONDS", 1..=3600)),
         stall: Duration::from_secs(read.number("PORTCULLIS_STALL_TIMEOUT_SECONDS", 1..=300)),
+    }
+}
+
+pub(super) fn alerts(read: &mut Reader) -> Thresholds {
+    Thresholds {
+        stuffing: read.number("PORTCULLIS_ALERT_STUFFING_ACCOUNTS", 2..=10_000),
+        spraying: read.number("PORTCULLIS_ALERT_SPRAYING_ACCOUNTS", 2..=100_000),
+        spread: read.number("PORTCULLIS_ALERT_SPREAD_NETWORKS", 2..=10_000),
+        replays: read.number("PORTCULLIS_ALERT_REFRESH_REPLAYS", 1..=100),
+        probing: read.number("PORTCULLIS_ALERT_PROBED_THINGS", 2..=10_000),
     }
 }
 

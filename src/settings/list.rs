@@ -133,6 +133,17 @@ pub const SETTINGS: &[Setting] = &[
     setting("PORTCULLIS_NEW_PASSWORD_QUOTA", "20", "new passwords that are tried with one letter or by one person in 15 minutes, 3 to 1000"),
     setting("PORTCULLIS_LETTER_COOLDOWN_SECONDS", "60", "time between two such letters, 0 to 3600"),
     setting("PORTCULLIS_NOTICE_QUOTA", "20", "notices to the owner of one mailbox in an hour, 5 to 1000; more are not sent"),
+    setting("PORTCULLIS_ALERT_STUFFING_ACCOUNTS", "20", "accounts that one network fails to sign in to in 15 minutes, 2 to 10000; then an alert"),
+    setting(
+        "PORTCULLIS_ALERT_SPRAYING_ACCOUNTS",
+        "50",
+        "accounts that fail in 15 minutes from five networks or more while more sign-ins fail than succeed, 2 to 100000; then an alert",
+    ),
+    setting("PORTCULLIS_ALERT_SPREAD_NETWORKS", "10", "networks from which one account fails in 15 minutes, 2 to 10000; then an alert"),
+    setting("PORTCULLIS_ALERT_REFRESH_REPLAYS", "1", "copies of used refresh tokens of one person in an hour, 1 to 100; then an alert"),
+    setting("PORTCULLIS_ALERT_PROBED_THINGS", "30", "different things that one person is refused in 15 minutes, 2 to 10000; then an alert"),
+    optional("PORTCULLIS_OPERATOR_MAIL", "where letters about alerts go; otherwise there are none"),
+    setting("PORTCULLIS_OPERATOR_LETTER_QUOTA", "2", "letters to operators about one pattern of alerts in an hour, 1 to 100"),
     setting("PORTCULLIS_INVITATION_QUOTA", "100", "invitations of one person in an hour, 1 to 100000"),
     setting(
         "PORTCULLIS_MAIL_ATTEMPTS",

@@ -18,6 +18,7 @@ pub use reader::SettingsError;
 pub use tls::{Acme, Profile, Redirecting, Tls, TlsFiles};
 
 use crate::{
+    audit::alerts::Thresholds,
     credentials::password::Cost,
     platform::{
         keyring::{KeyBytes, LONGEST_TOKEN_LIFE, signing::Algorithm},
@@ -108,6 +109,10 @@ pub struct Settings {
     pub connections: Connections,
     /// Numbers of the quotas.
     pub quotas: Quotas,
+    /// From where on alerts are raised.
+    pub alerts: Thresholds,
+    /// Where letters about them go.
+    pub operator_mail: Option<lettre::message::Mailbox>,
     /// Password hashing.
     pub hashing: Hashing,
     /// Session life.
@@ -262,6 +267,8 @@ impl Settings {
             request_timeout: Duration::from_secs(read.number("PORTCULLIS_REQUEST_TIMEOUT_SECONDS", 1..=300)),
             connections: limits::connections(&mut read),
             quotas: limits::quotas(&mut read),
+            alerts: limits::alerts(&mut read),
+            operator_mail: read.optional("PORTCULLIS_OPERATOR_MAIL", |text| text.parse().map_err(|_| "must be `Name <address>`")),
             hashing: hashing(&mut read),
             sessions: lifetimes(&mut read),
             parties: Parties { issuer: issuer.clone(), audience: read.optional("PORTCULLIS_TOKEN_AUDIENCE", audience).unwrap_or(issuer) },

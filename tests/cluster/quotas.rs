@@ -25,16 +25,25 @@ async fn two_nodes(url: Option<&str>) -> (TestApp, TestApp) {
     let changed: Vec<_> = NUMBERS.into_iter().chain(url.map(|url| ("REDIS_URL", url))).collect();
     let app = TestApp::with(&changed).await;
     let other = app.node_with(&changed).await;
+    // connections are made before the crowd comes: a busy machine takes its time for each
+    for node in [&app, &other] {
+        node.wait_for("every connection", async || {
+            join_all((0..10).map(|_| node.state.pool.acquire())).await.iter().all(Result::is_ok).then_some(())
+        })
+        .await;
+    }
     (app, other)
 }
 
 /// How many of so many attempts at once, half of them at each node, pass; whatever is refused is refused for the quota.
 async fn passed(nodes: [&TestApp; 2], who: &str, attempts: usize) -> [usize; 2] {
+    // all at once; in Postgres as many as its few connections take without refusing for that reason
+    let at_once = if nodes[0].state.redis.is_some() { attempts } else { 100 };
     let at = |node: usize| {
         let count = Count::of(&nodes[node].state, Quota::LoginFromAddress, &[who]);
         async move { (node, try_spend(&nodes[node].state, &[count]).await.expect("a verdict").is_ok()) }
     };
-    let outcomes = join_all((0..attempts).map(|n| at(n % 2))).await;
+    let outcomes: Vec<(usize, bool)> = stream::iter((0..attempts).map(|n| at(n % 2))).buffer_unordered(at_once).collect().await;
     [0, 1].map(|node| outcomes.iter().filter(|(at, passed)| *at == node && *passed).count())
 }
 
@@ -58,7 +67,7 @@ async fn a_thousand_at_once_get_exactly_the_quota_in_either_store() {
             let request = node.visitor().request(Method::POST, "/v1/auth/token/refresh").header("x-forwarded-for", "203.0.113.1");
             Answer::of(request.json(&json!({ "refresh_token": format!("{n:043}") })))
         });
-        let answers: Vec<Answer> = answers.buffer_unordered(100).collect().await;
+        let answers: Vec<Answer> = answers.buffer_unordered(24).collect().await;
         assert_eq!(answers.iter().filter(|answer| answer.status == 401).count(), 100, "{url:?}");
         assert_eq!(answers.iter().filter(|answer| answer.status == 429).count(), 900, "{url:?}");
     }
@@ -114,7 +123,7 @@ async fn a_run_of_requests_over_an_outage_sees_no_fault_and_no_open_door() {
             let request = node.visitor().request(Method::POST, "/v1/auth/token/refresh").header("x-forwarded-for", "203.0.113.9");
             Answer::of(request.json(&json!({ "refresh_token": format!("{n:043}") })))
         });
-        let answers: Vec<Answer> = answers.buffer_unordered(50).collect().await;
+        let answers: Vec<Answer> = answers.buffer_unordered(24).collect().await;
         let faults: Vec<_> = answers.iter().filter(|answer| ![401, 429].contains(&answer.status.as_u16())).collect();
         assert!(faults.is_empty(), "{faults:?}");
         answers.iter().filter(|answer| answer.status == 401).count()

@@ -181,6 +181,8 @@ quotas! {
     LettersFromNetworkADay = "letters_from_network_a_day", Address, FixedWindow, |q| q.letters_network_day, DAY, "PORTCULLIS_LETTER_NETWORK_DAY_QUOTA";
     /// Notices to the owner.
     Notices = "notices", Mailbox, FixedWindow, |q| q.notices, HOUR, "PORTCULLIS_NOTICE_QUOTA";
+    /// Letters to the operators about alerts.
+    OperatorLetters = "operator_letters", Pattern, FixedWindow, |q| q.operator_letters, HOUR, "PORTCULLIS_OPERATOR_LETTER_QUOTA";
     /// Invitations.
     Invitations = "invitations", Person, FixedWindow, |q| q.invitations, HOUR, "PORTCULLIS_INVITATION_QUOTA";
 }

@@ -58,7 +58,7 @@ fn unsafe_secrets_are_refused_and_not_shown() {
         ("DATABASE_URL", "postgres://service:Vb7kQ2mZx9TfLw4RnJ8c@db/p?sslmode=require", "without TLS that knows the server"),
         ("DATABASE_URL", "postgres://service:Vb7kQ2mZx9TfLw4RnJ8c@db/p", "without TLS that knows the server"),
         ("REDIS_URL", "redis://:Wm4tYp8sKz2QvXc6Ln@cache.internal", "REDIS_URL goes over a network without TLS"),
-        ("REDIS_URL", "rediss://:redis@cache.internal", "REDIS_URL has a secret of fewer than 16 characters"),
+        ("REDIS_URL", "rediss://:Wm4tYp8sKz2@cache.internal", "REDIS_URL has a secret of fewer than 16 characters"),
         ("REDIS_URL", "rediss://:Wm4tYp8sKz2QvXc6Ln@cache.internal/#insecure", "REDIS_URL must have no fragment"),
         ("PORTCULLIS_OWNER_DATABASE_URL", "postgres://owner:Vb7kQ2mZx9TfLw4RnJ8c@db/p", "has the same secret as"),
     ] {

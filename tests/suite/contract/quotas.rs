@@ -18,6 +18,7 @@ fn test_of(quota: Quota) -> &'static str {
         Quota::Letters | Quota::LettersADay | Quota::LetterCooldown | Quota::LettersFromNetwork | Quota::LettersFromNetworkADay | Quota::Notices => {
             "letter_bombing"
         }
+        Quota::OperatorLetters => "suspicious_patterns",
         Quota::Invitations => "boundary_burst",
     }
 }

@@ -7,6 +7,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use portcullis::{
     access::role::{self, Assignment},
     accounts::{self, Account, Email, Name},
+    audit::alerts::signals::Signals,
     credentials::{
         self,
         password::{HashPool, Password, Passwords},
@@ -129,6 +130,7 @@ impl TestApp {
             redis,
             windows: Windows::new(10_000),
             seen: Seen::default(),
+            signals: Signals::default(),
             letter_waits: Arc::default(),
             export_waits: Arc::default(),
         };

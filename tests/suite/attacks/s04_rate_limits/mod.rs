@@ -13,3 +13,4 @@ mod refresh_flood;
 mod scraping;
 mod slow_body;
 mod slow_connections;
+mod suspicious_patterns;

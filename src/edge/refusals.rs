@@ -1,0 +1,54 @@
+//! Marks what a signed-in person is refused for want of a permission, or asks for that is not there: many different ones are
+//! somebody looking for a door that was left open. In memory; a job looks at them.
+//! Practice 4.alert-suspicious. Attacks: `tests/suite/attacks/s04_rate_limits/suspicious_patterns.rs`.
+
+use crate::{
+    access::Principal,
+    audit::alerts::signals::{Kind, Signal, digest},
+    edge::request_log::RequestId,
+    error::{ApiError, Enveloped, ErrorCode},
+    state::State,
+};
+use actix_web::{
+    Error, HttpMessage,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::StatusCode,
+    middleware::Next,
+    web::Data,
+};
+
+pub(super) async fn refusals<B: MessageBody + 'static>(
+    state: Data<State>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let person = request.extensions().get::<Principal>().map(|principal| principal.account);
+    let Some(account) = person else { return next.call(request).await };
+    let id = request.extensions().get::<RequestId>().map(|RequestId(id)| *id);
+    let asked = format!("{} {}", request.method(), request.path());
+    let outcome = next.call(request).await;
+    let is_probe = match &outcome {
+        Ok(answer) => match answer.response().extensions().get::<Enveloped>() {
+            Some(Enveloped(code)) => is_probe(*code),
+            // a path that is no route: the envelope comes later
+            None => answer.status() == StatusCode::NOT_FOUND,
+        },
+        Err(error) => error.as_error::<ApiError>().is_some_and(|error| is_probe(error.code())),
+    };
+    if is_probe {
+        let signal = Signal {
+            kind: Kind::PermissionDenied,
+            source: digest(&state.keyring, "path", &asked),
+            target: digest(&state.keyring, "person", &account.to_string()),
+            account: Some(account),
+            request: id,
+        };
+        state.signals.note(signal, state.clock.now());
+    }
+    outcome
+}
+
+fn is_probe(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::Forbidden | ErrorCode::NotFound)
+}
