@@ -19,7 +19,7 @@ use crate::{
     },
     audit::{
         self, Entry, Event,
-        alerts::signals::{Kind, Signal, digest},
+        alerts::signals::{Kind, Signal},
     },
     credentials::{
         self,
@@ -213,14 +213,8 @@ async fn verify(
 
 async fn refuse(state: &State, caller: &Caller, email: &Email, refused: Refused) -> Result<HttpResponse, ApiError> {
     metrics::counter!("portcullis_logins_total", "outcome" => "refused").increment(1);
-    let signal = Signal {
-        kind: Kind::SignInRefused,
-        source: digest(&state.keyring, "network", &caller.client.network().to_string()),
-        target: digest(&state.keyring, "address", email.as_str()),
-        account: refused.account,
-        request: caller.origin.request,
-    };
-    state.signals.note(signal, state.clock.now());
+    let signal = Signal::between(Kind::SignInRefused, &state.keyring, &caller.client.network().to_string(), email.as_str());
+    state.signals.note(signal.about(refused.account, caller.origin.request), state.clock.now());
     let detail = json!({ "needs_link": refused.needs_link });
     let entry = Entry::new(Event::SignInRefused, &caller.origin, None, refused.account).refused().detail(detail);
     audit::record(&mut *state.pool.acquire().await?, &state.keyring, state.clock.now(), entry).await?;
@@ -297,7 +291,7 @@ async fn start_session(
     };
     transaction.commit().await?;
     metrics::counter!("portcullis_logins_total", "outcome" => "ok").increment(1);
-    state.signals.note(Signal { kind: Kind::SignedIn, source: [0; 32], target: [0; 32], account: None, request: None }, now);
+    state.signals.note(Signal::of(Kind::SignedIn), now);
     mailed::sent(state);
     Ok(Begun { started, granted })
 }

@@ -8,7 +8,7 @@ use crate::{
     api::mailed,
     audit::{
         self, Entry, Event,
-        alerts::signals::{Kind, Signal, digest},
+        alerts::signals::{Kind, Signal},
     },
     edge::{
         guard::{Anyone, Caller, WithToken},
@@ -189,14 +189,9 @@ async fn exchange(state: Data<State>, caller: Caller, sent: Sent, refresh_in: Re
             let entry = entry.detail(json!({ "session": session })).other_address(before_from);
             audit::record(&mut transaction, &state.keyring, now, entry).await?;
             transaction.commit().await?;
-            let signal = Signal {
-                kind: Kind::RefreshReplayed,
-                source: digest(&state.keyring, "network", &caller.client.network().to_string()),
-                target: digest(&state.keyring, "person", &account.to_string()),
-                account: Some(account),
-                request: caller.origin.request,
-            };
-            state.signals.note(signal, now);
+            let network = caller.client.network().to_string();
+            let signal = Signal::between(Kind::RefreshReplayed, &state.keyring, &network, &account.to_string());
+            state.signals.note(signal.about(Some(account), caller.origin.request), now);
             // only now: whatever becomes of the letter, the session is over
             if let Err(error) = tell_owner_of_replay(&state, account).await {
                 tracing::warn!(%error, "the letter about a replayed refresh token was not sent");

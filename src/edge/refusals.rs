@@ -4,7 +4,7 @@
 
 use crate::{
     access::Principal,
-    audit::alerts::signals::{Kind, Signal, digest},
+    audit::alerts::signals::{Kind, Signal},
     edge::request_log::RequestId,
     error::{ApiError, Enveloped, ErrorCode},
     state::State,
@@ -37,14 +37,8 @@ pub(super) async fn refusals<B: MessageBody + 'static>(
         Err(error) => error.as_error::<ApiError>().is_some_and(|error| is_probe(error.code())),
     };
     if is_probe {
-        let signal = Signal {
-            kind: Kind::PermissionDenied,
-            source: digest(&state.keyring, "path", &asked),
-            target: digest(&state.keyring, "person", &account.to_string()),
-            account: Some(account),
-            request: id,
-        };
-        state.signals.note(signal, state.clock.now());
+        let signal = Signal::between(Kind::PermissionDenied, &state.keyring, &asked, &account.to_string());
+        state.signals.note(signal.about(Some(account), id), state.clock.now());
     }
     outcome
 }

@@ -21,7 +21,7 @@ use serde_json::json;
 pub(super) async fn look(state: &State) -> Result<(), StoreError> {
     let now = state.clock.now();
     for pattern in Pattern::ALL {
-        let number = pattern.number(&state.settings.alerts);
+        let number = pattern.number(&state.settings.alerts.thresholds);
         let found = store::find(&mut *state.pool.acquire().await?, *pattern, number, now - pattern.window(), now).await?;
         for one in found {
             raise(state, *pattern, &one).await?;
@@ -47,7 +47,9 @@ async fn raise(state: &State, pattern: Pattern, found: &Found) -> Result<(), Sto
 }
 
 async fn tell_operators(state: &State, pattern: Pattern, count: i64) -> Result<(), StoreError> {
-    let Some(email) = state.settings.operator_mail.as_ref().and_then(|mailbox| Email::parse(mailbox.email.as_ref()).ok()) else { return Ok(()) };
+    let Some(email) = state.settings.alerts.operator_mail.as_ref().and_then(|mailbox| Email::parse(mailbox.email.as_ref()).ok()) else {
+        return Ok(());
+    };
     let may = match try_spend(state, &[Count::of(state, Quota::OperatorLetters, &[pattern.name()])]).await {
         Ok(spent) => spent.is_ok(),
         Err(error) => {

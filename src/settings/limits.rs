@@ -1,6 +1,7 @@
 //! How often and how long: the numbers of the quotas, and the terms of what letters and calls begin.
 
 use crate::{audit::alerts::Thresholds, settings::reader::Reader};
+use lettre::message::Mailbox;
 use std::time::Duration;
 
 /// The numbers of the quotas.
@@ -137,14 +138,23 @@ pub(super) fn connections(read: &mut Reader) -> Connections {
     }
 }
 
-pub(super) fn alerts(read: &mut Reader) -> Thresholds {
-    Thresholds {
+/// From where on alerts are raised, and who gets a letter.
+pub struct Alerts {
+    /// The numbers.
+    pub thresholds: Thresholds,
+    /// `None`: nobody.
+    pub operator_mail: Option<Mailbox>,
+}
+
+pub(super) fn alerts(read: &mut Reader) -> Alerts {
+    let thresholds = Thresholds {
         stuffing: read.number("PORTCULLIS_ALERT_STUFFING_ACCOUNTS", 2..=10_000),
         spraying: read.number("PORTCULLIS_ALERT_SPRAYING_ACCOUNTS", 2..=100_000),
         spread: read.number("PORTCULLIS_ALERT_SPREAD_NETWORKS", 2..=10_000),
         replays: read.number("PORTCULLIS_ALERT_REFRESH_REPLAYS", 1..=100),
         probing: read.number("PORTCULLIS_ALERT_PROBED_THINGS", 2..=10_000),
-    }
+    };
+    Alerts { thresholds, operator_mail: read.optional("PORTCULLIS_OPERATOR_MAIL", |text| text.parse().map_err(|_| "must be `Name <address>`")) }
 }
 
 pub(super) fn terms(read: &mut Reader) -> Terms {

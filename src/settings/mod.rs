@@ -12,13 +12,12 @@ mod secrets;
 pub mod tls;
 
 pub use database::Database;
-pub use limits::{Connections, Quotas, Terms};
+pub use limits::{Alerts, Connections, Quotas, Terms};
 pub use origin::Origin;
 pub use reader::SettingsError;
 pub use tls::{Acme, Profile, Redirecting, Tls, TlsFiles};
 
 use crate::{
-    audit::alerts::Thresholds,
     credentials::password::Cost,
     platform::{
         keyring::{KeyBytes, LONGEST_TOKEN_LIFE, signing::Algorithm},
@@ -109,10 +108,8 @@ pub struct Settings {
     pub connections: Connections,
     /// Numbers of the quotas.
     pub quotas: Quotas,
-    /// From where on alerts are raised.
-    pub alerts: Thresholds,
-    /// Where letters about them go.
-    pub operator_mail: Option<lettre::message::Mailbox>,
+    /// Alerts.
+    pub alerts: Alerts,
     /// Password hashing.
     pub hashing: Hashing,
     /// Session life.
@@ -268,7 +265,6 @@ impl Settings {
             connections: limits::connections(&mut read),
             quotas: limits::quotas(&mut read),
             alerts: limits::alerts(&mut read),
-            operator_mail: read.optional("PORTCULLIS_OPERATOR_MAIL", |text| text.parse().map_err(|_| "must be `Name <address>`")),
             hashing: hashing(&mut read),
             sessions: lifetimes(&mut read),
             parties: Parties { issuer: issuer.clone(), audience: read.optional("PORTCULLIS_TOKEN_AUDIENCE", audience).unwrap_or(issuer) },

@@ -46,23 +46,34 @@ impl Kind {
 /// A mark.
 #[derive(Debug, Clone, Copy)]
 pub struct Signal {
-    /// Of what.
-    pub kind: Kind,
-    /// From where: a [`digest`].
-    pub source: [u8; 32],
-    /// To what: a [`digest`].
-    pub target: [u8; 32],
-    /// The account that it is about, if there is one.
-    pub account: Option<Uuid>,
-    /// The request's id.
-    pub request: Option<Uuid>,
+    pub(super) kind: Kind,
+    /// From where and to what: keyed digests.
+    pub(super) source: [u8; 32],
+    pub(super) target: [u8; 32],
+    pub(super) account: Option<Uuid>,
+    pub(super) request: Option<Uuid>,
 }
 
-/// A keyed digest of something personal.
-#[must_use]
-pub fn digest(keyring: &Keyring, what: &str, text: &str) -> [u8; 32] {
-    let (_, key) = keyring.active(Purpose::Lookup);
-    crypto::mac(key.expose(), &[b"signal", what.as_bytes(), text.as_bytes()])
+impl Signal {
+    /// Of nobody in particular.
+    #[must_use]
+    pub fn of(kind: Kind) -> Self {
+        Self { kind, source: [0; 32], target: [0; 32], account: None, request: None }
+    }
+
+    /// From a source to a target, each told apart from others of its kind by its text; of that only a keyed digest is kept.
+    #[must_use]
+    pub fn between(kind: Kind, keyring: &Keyring, source: &str, target: &str) -> Self {
+        let (_, key) = keyring.active(Purpose::Lookup);
+        let digest = |side: &[u8], text: &str| crypto::mac(key.expose(), &[b"signal", side, text.as_bytes()]);
+        Self { source: digest(b"source", source), target: digest(b"target", target), ..Self::of(kind) }
+    }
+
+    /// The account that it is about, if there is one, and the request's id.
+    #[must_use]
+    pub fn about(self, account: Option<Uuid>, request: Option<Uuid>) -> Self {
+        Self { account, request, ..self }
+    }
 }
 
 type Marks = HashMap<(Kind, OffsetDateTime, [u8; 32], [u8; 32]), (Signal, i32)>;
@@ -121,7 +132,7 @@ mod tests {
         let signal = |n: usize| {
             let mut source = [0; 32];
             source[..8].copy_from_slice(&n.to_be_bytes());
-            Signal { kind: Kind::SignInRefused, source, target: [0; 32], account: None, request: None }
+            Signal { source, ..Signal::of(Kind::SignInRefused) }
         };
         for n in 0..MOST * 2 {
             signals.note(signal(n), OffsetDateTime::UNIX_EPOCH);

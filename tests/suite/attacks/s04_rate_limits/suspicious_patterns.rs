@@ -181,7 +181,7 @@ async fn operators_get_few_letters_however_many_alerts_there_are() {
 #[test]
 fn every_pattern_has_a_setting_and_a_row_in_the_documents() {
     let page = std::fs::read_to_string("docs/rate-limits.md").unwrap();
-    let thresholds = portcullis::settings::Settings::from_map([].into()).map_err(|error| error.to_string()).unwrap().alerts;
+    let thresholds = portcullis::settings::Settings::from_map([].into()).map_err(|error| error.to_string()).unwrap().alerts.thresholds;
     for pattern in Pattern::ALL {
         assert!(SETTINGS.iter().any(|known| known.name == pattern.setting()));
         let (about, minutes) = (pattern.about().trim_end_matches('.'), pattern.window().whole_minutes());
