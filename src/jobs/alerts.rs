@@ -47,7 +47,9 @@ async fn raise(state: &State, pattern: Pattern, found: &Found) -> Result<(), Sto
 }
 
 async fn tell_operators(state: &State, pattern: Pattern, count: i64) -> Result<(), StoreError> {
-    let Some(email) = state.settings.alerts.operator_mail.as_ref().and_then(|mailbox| Email::parse(mailbox.email.as_ref()).ok()) else {
+    let Some(mailbox) = &state.settings.alerts.operator_mail else { return Ok(()) };
+    let Ok(email) = Email::parse(mailbox.email.as_ref()) else {
+        tracing::warn!("PORTCULLIS_OPERATOR_MAIL is no address that letters can go to");
         return Ok(());
     };
     let may = match try_spend(state, &[Count::of(state, Quota::OperatorLetters, &[pattern.name()])]).await {

@@ -23,7 +23,6 @@ use crate::{
     },
     state::State,
 };
-use list::Strategy;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
@@ -149,7 +148,7 @@ pub async fn give_back(state: &State, spent: &Spent) -> Result<(), ApiError> {
 }
 
 /// Forgets what was counted: a row that ends with a success. In Postgres in the caller's transaction. Where Redis is away, the row goes
-/// on, which makes nobody's life easier but the owner's.
+/// on: a new device of the owner may need a letter the sooner for it.
 ///
 /// # Errors
 /// When the database is away.
@@ -173,10 +172,4 @@ fn milliseconds(at: OffsetDateTime) -> i64 {
 /// Forgets what this node counted for itself and what does not count any more.
 pub fn forget_old(state: &State) {
     state.windows.forget_old(milliseconds(state.clock.now()));
-}
-
-/// Whether a quota is counted in windows, not in buckets.
-#[must_use]
-pub fn is_shared(quota: Quota) -> bool {
-    quota.strategy() != Strategy::TokenBucket
 }
