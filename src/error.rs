@@ -22,8 +22,8 @@ const TRY_AGAIN: Duration = Duration::from_secs(5);
 macro_rules! error_codes {
     ($($(#[doc = $about:literal])* $variant:ident = $status:ident, $code:literal, $message:literal;)*) => {
         /// The closed list of error codes. Clients decide by these; texts may change.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum ErrorCode { $($(#[doc = $about])* $variant,)* }
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, utoipa::ToSchema)]
+        pub enum ErrorCode { $($(#[doc = $about])* #[schema(rename = $code)] $variant,)* }
 
         impl ErrorCode {
             /// All of them.
@@ -159,10 +159,10 @@ impl ErrorCode {
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct FieldError {
     /// The field, by its path in the body.
-    #[schema(example = "password")]
+    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f]+$", example = "password")]
     pub field: String,
     /// What is wrong with it.
-    #[schema(example = "is shorter than 15 characters")]
+    #[schema(min_length = 1, max_length = 500, pattern = r"^[^\x00-\x1f\x7f]+$", example = "is shorter than 15 characters")]
     pub reason: Cow<'static, str>,
 }
 
@@ -176,9 +176,10 @@ pub struct ErrorEnvelope {
 #[derive(Clone, Serialize, utoipa::ToSchema)]
 struct ErrorBody {
     /// The stable code.
-    #[schema(example = "INVALID")]
+    #[schema(value_type = ErrorCode, example = "INVALID")]
     code: &'static str,
     /// For people.
+    #[schema(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f]+$")]
     message: &'static str,
     /// The page that says what the code means and what a client should do; served by this service.
     #[schema(format = "uri", example = "https://localhost:8443/docs/errors#invalid")]
@@ -189,6 +190,7 @@ struct ErrorBody {
     request_id: Option<Uuid>,
     /// What is wrong with which field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 200)]
     fields: Vec<FieldError>,
 }
 

@@ -10,8 +10,8 @@ use time::OffsetDateTime;
 macro_rules! permissions {
     ($($(#[$about:meta])* $variant:ident = $name:literal;)*) => {
         /// The closed list of permissions.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Permission { $($(#[$about])* $variant,)* }
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, utoipa::ToSchema)]
+        pub enum Permission { $($(#[$about])* #[schema(rename = $name)] $variant,)* }
 
         impl Permission {
             /// All of them.

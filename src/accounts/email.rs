@@ -13,7 +13,8 @@ const MAX_LOCAL: usize = 64;
 /// A well-formed address: an unquoted ASCII local part and a domain of two labels or more, both in lower case, the domain in
 /// its ASCII form (IDNA 2008, UTS 46). Quoted local parts, comments and address literals are refused: nobody signs up with
 /// them, and parsers disagree about them.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, utoipa::ToSchema)]
+#[schema(format = "email", min_length = 6, max_length = 254, example = "ada@example.org")]
 pub struct Email(String);
 
 impl Email {

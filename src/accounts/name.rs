@@ -10,7 +10,8 @@ use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 pub const MAX_CHARS: usize = 100;
 
 /// A trimmed name of 1 to [`MAX_CHARS`] code points in normalization form C.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f]+$", example = "Ada")]
 pub struct Name(String);
 
 impl Name {

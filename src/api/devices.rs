@@ -2,7 +2,11 @@
 //! Attacks: `tests/suite/attacks/s01_authorization/`, `tests/suite/attacks/s14_sessions/`.
 
 use crate::{
-    api::login::signed_out,
+    access::Transport,
+    api::{
+        login::signed_out,
+        shapes::{DeviceName, NetworkAddress},
+    },
     audit::{self, Entry, Event},
     edge::{guard::SignedIn, valid::Valid},
     error::{ApiError, ErrorCode},
@@ -26,14 +30,14 @@ pub struct DeviceSession {
     /// Names the session. Not what authenticates it.
     id: Uuid,
     /// The device, as its browser calls itself.
-    #[schema(example = "Firefox on Linux")]
+    #[schema(value_type = DeviceName)]
     device: String,
     /// As much of its address as this service keeps.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "203.0.113.0")]
+    #[schema(value_type = Option<NetworkAddress>, nullable = false)]
     address: Option<String>,
     /// How the session is carried: `cookie` or `token`.
-    #[schema(example = "cookie")]
+    #[schema(value_type = Transport)]
     transport: String,
     /// When it signed in.
     #[serde(with = "time::serde::rfc3339")]
@@ -52,6 +56,7 @@ pub struct DeviceSession {
 #[derive(Serialize, ToSchema)]
 pub struct DeviceSessions {
     /// The newest first.
+    #[schema(max_items = 1000)]
     items: Vec<DeviceSession>,
 }
 
@@ -103,7 +108,7 @@ pub async fn revoke_other_sessions(signed_in: SignedIn, state: Data<State>) -> R
 }
 
 /// Sign out everywhere
-#[utoipa::path(post, path = "/v1/auth/logout-all", tag = "auth", responses((status = 204, description = "Signed out everywhere, here too")))]
+#[utoipa::path(post, path = "/v1/auth/logout-all", tag = "auth", responses((status = 204, description = "Signed out everywhere, here too", headers(("Set-Cookie")))))]
 pub async fn logout_all(signed_in: SignedIn, state: Data<State>, session: Session) -> Result<HttpResponse, ApiError> {
     let SignedIn { principal, caller } = signed_in;
     let now = state.clock.now();

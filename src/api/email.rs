@@ -12,6 +12,7 @@ use crate::{
         reauthenticate::reauthenticate,
         recovery::{FollowLink, check, put_out, start_over},
         register::taken_meanwhile,
+        shapes::{Code, CurrentPassword, OpaqueToken},
     },
     audit::{self, Entry, Event},
     credentials::password::Password,
@@ -38,11 +39,11 @@ use uuid::Uuid;
 pub struct ChangeEmail {
     /// The new address.
     #[garde(dive)]
-    #[schema(value_type = String, format = "email", max_length = 254, example = "ada@example.com")]
+    #[schema(value_type = Email)]
     email: Field<Email>,
     /// The account's password.
     #[garde(skip)]
-    #[schema(value_type = String, format = "password")]
+    #[schema(value_type = CurrentPassword)]
     current_password: Password,
 }
 
@@ -79,13 +80,14 @@ pub async fn change_email(signed_in: SignedIn, state: Data<State>, body: Valid<J
 pub struct ConfirmEmail {
     /// From the letter's link.
     #[garde(length(bytes, max = 64))]
+    #[schema(value_type = Option<OpaqueToken>)]
     token: Option<String>,
     /// From the answer to the change.
     #[garde(skip)]
     proof_id: Option<Uuid>,
     /// The letter's eight digits.
     #[garde(length(bytes, max = 8))]
-    #[schema(example = "01234567")]
+    #[schema(value_type = Option<Code>)]
     code: Option<String>,
 }
 

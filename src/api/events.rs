@@ -3,6 +3,8 @@
 
 use crate::{
     access::permission::demand::AuditRead,
+    accounts::Email,
+    api::shapes::{Cursor, DeviceName, NetworkAddress, Outcome},
     audit::{self, Event, Filter, Personal, Recorded},
     edge::{
         guard::{May, SignedIn},
@@ -31,10 +33,10 @@ pub struct EventAnswer {
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
     /// What.
-    #[schema(example = "session.started")]
+    #[schema(value_type = Event)]
     event: String,
     /// `success` or `refused`.
-    #[schema(example = "success")]
+    #[schema(value_type = Outcome)]
     outcome: String,
     /// Who did it; `null`: nobody who was signed in.
     actor: Option<Uuid>,
@@ -47,15 +49,19 @@ pub struct EventAnswer {
     detail: serde_json::Value,
     /// The client's address; missing once the person was erased.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<NetworkAddress>, nullable = false)]
     address: Option<String>,
     /// The client's device.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DeviceName>, nullable = false)]
     device: Option<String>,
     /// The other party's address, where there are two; as much of it as the settings let the device list keep.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<NetworkAddress>, nullable = false)]
     other_address: Option<String>,
     /// E-mail addresses that it is about, the newest last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Email>, max_items = 2)]
     emails: Vec<String>,
 }
 
@@ -98,9 +104,11 @@ pub struct EventsQuery {
     actor: Option<Uuid>,
     /// Of this kind.
     #[garde(custom(an_event))]
+    #[param(value_type = Option<Event>)]
     event: Option<String>,
     /// `success` or `refused`.
     #[garde(custom(an_outcome))]
+    #[param(value_type = Option<Outcome>)]
     outcome: Option<String>,
     /// Not before this time.
     #[garde(skip)]
@@ -118,6 +126,7 @@ pub struct EventsQuery {
     limit: Option<i64>,
     /// From the page before.
     #[garde(length(bytes, max = 64))]
+    #[param(value_type = Option<Cursor>)]
     cursor: Option<String>,
 }
 

@@ -1,6 +1,6 @@
 //! For those who start and stop the service. `livez`: the process answers. `readyz`: it can do its work. Neither says more.
 
-use crate::{edge::guard::Anyone, error::ApiError, platform::db, state::State};
+use crate::{api::shapes::HealthStatus, edge::guard::Anyone, error::ApiError, platform::db, state::State};
 use actix_web::{HttpResponse, web::Data};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 #[derive(Serialize, ToSchema)]
 pub struct Health {
     /// `ok`.
-    #[schema(example = "ok")]
+    #[schema(value_type = HealthStatus)]
     status: &'static str,
 }
 

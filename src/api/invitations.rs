@@ -8,7 +8,11 @@ use crate::{
         invitation::{Invitation, store},
         proof::{Claim, Purpose},
     },
-    api::mailed,
+    api::{
+        mailed,
+        roles::RoleName,
+        shapes::InvitationStatus,
+    },
     audit::{self, Entry, Event},
     edge::{
         guard::May,
@@ -38,15 +42,16 @@ use uuid::Uuid;
 pub struct Invite {
     /// Where the letter goes.
     #[garde(dive)]
-    #[schema(value_type = String, format = "email", max_length = 254, example = "grace@example.org")]
+    #[schema(value_type = Email)]
     email: Field<Email>,
     /// Roles that wait for the guest.
     #[garde(length(max = role::MAX_ROLES))]
+    #[schema(value_type = BTreeSet<RoleName>, max_items = 100)]
     #[serde(default)]
     roles: BTreeSet<String>,
     /// Department that waits for the guest.
     #[garde(dive)]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
+    #[schema(value_type = Option<Name>)]
     department: Option<Field<Name>>,
 }
 
@@ -56,15 +61,18 @@ pub struct InvitationAnswer {
     /// Its id.
     id: Uuid,
     /// To which mailbox.
+    #[schema(value_type = Email)]
     email: String,
     /// By whom.
     invited_by: Uuid,
     /// Roles that wait.
+    #[schema(value_type = Vec<RoleName>, max_items = 100)]
     roles: Vec<String>,
     /// Department that waits.
+    #[schema(value_type = Option<Name>)]
     department: Option<String>,
     /// `open`, `used`, `revoked` or `expired`.
-    #[schema(example = "open")]
+    #[schema(value_type = InvitationStatus)]
     status: &'static str,
     /// When it was sent.
     #[serde(with = "time::serde::rfc3339")]

@@ -15,6 +15,7 @@ use crate::{
     },
     api::{
         mailed,
+        shapes::{CurrentPassword, OpaqueToken},
         tokens::{self, Grant, RefreshIn, Tokens},
     },
     audit::{
@@ -61,11 +62,11 @@ use uuid::Uuid;
 pub struct Login {
     /// The account's address.
     #[garde(dive)]
-    #[schema(value_type = String, format = "email", max_length = 254, example = "ada@example.org")]
+    #[schema(value_type = Email)]
     email: Field<Email>,
     /// The account's password.
     #[garde(skip)]
-    #[schema(value_type = String, format = "password")]
+    #[schema(value_type = CurrentPassword)]
     password: Password,
     /// How the session is carried: by a cookie, or by tokens in headers.
     #[garde(skip)]
@@ -88,6 +89,7 @@ pub struct SignedInAnswer {
     /// Names the session in lists. Not what authenticates it.
     session_id: Uuid,
     /// To be sent as `X-CSRF-Token` on unsafe calls.
+    #[schema(value_type = OpaqueToken)]
     csrf_token: String,
     /// The session ends at this time unless it is used before.
     #[serde(with = "time::serde::rfc3339")]
@@ -112,7 +114,7 @@ pub enum LoginAnswer {
 /// Sets the session cookie or gives tokens, and sets a cookie by which this device is known next time. Sessions that the call itself
 /// carries, by cookie or token, end.
 #[utoipa::path(post, path = "/v1/auth/login", tag = "auth", request_body = Login,
-    responses((status = 200, description = "Signed in", body = LoginAnswer)))]
+    responses((status = 200, description = "Signed in", body = LoginAnswer, headers(("Set-Cookie")))))]
 pub async fn login(caller: Anyone, state: Data<State>, session: Session, body: Valid<Json<Login>>) -> Result<HttpResponse, ApiError> {
     let Login { email, password, transport, refresh_in } = body.0.into_inner();
     if transport == Transport::Cookie && refresh_in.is_some() {
@@ -347,6 +349,7 @@ pub(super) fn bind_cookie(session: &Session, id: Uuid) -> Result<String, ApiErro
 #[derive(Serialize, ToSchema)]
 pub struct CsrfToken {
     /// To be sent as `X-CSRF-Token` on unsafe calls.
+    #[schema(value_type = OpaqueToken)]
     pub(super) csrf_token: String,
 }
 
@@ -362,7 +365,7 @@ pub async fn csrf(_: WithCookie, session: Session) -> Result<HttpResponse, ApiEr
 /// Sign out
 ///
 /// The session ends on the server, with every token of it; its cookie is removed and leads nowhere.
-#[utoipa::path(post, path = "/v1/auth/logout", tag = "auth", responses((status = 204, description = "Signed out")))]
+#[utoipa::path(post, path = "/v1/auth/logout", tag = "auth", responses((status = 204, description = "Signed out", headers(("Set-Cookie")))))]
 pub async fn logout(signed_in: SignedIn, state: Data<State>, session: Session) -> Result<HttpResponse, ApiError> {
     let SignedIn { principal, caller } = signed_in;
     let now = state.clock.now();

@@ -29,7 +29,7 @@ pub struct LetterSent {
     /// To be sent with the code, when it is typed.
     proof_id: Uuid,
     /// Seconds until link and code run out.
-    #[schema(example = 900)]
+    #[schema(minimum = 0, maximum = 604800, example = 900)]
     expires_in: i64,
 }
 

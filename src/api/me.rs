@@ -4,8 +4,9 @@
 //! Attacks: `tests/suite/attacks/s03_validation/mass_assignment.rs`, `tests/suite/attacks/s03_validation/active_content.rs`.
 
 use crate::{
-    access::{role, store::assignments_of},
-    accounts::{About, Account, AccountId, Name, store},
+    access::{permission::Permission, role, store::assignments_of},
+    accounts::{About, Account, AccountId, Email, Name, store},
+    api::roles::RoleName,
     audit::{self, Entry, Event},
     edge::{
         guard::SignedIn,
@@ -30,12 +31,16 @@ pub struct Me {
     /// Its id.
     id: AccountId,
     /// The proven address.
+    #[schema(value_type = Email)]
     email: String,
     /// What one wants to be called.
+    #[schema(value_type = Name)]
     name: String,
     /// What one writes about oneself: clean HTML, to be shown as it is.
+    #[schema(max_length = 4000, pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
     about: String,
     /// Where one belongs; set by administrators.
+    #[schema(value_type = Option<Name>)]
     department: Option<String>,
     /// When the account began.
     #[serde(with = "time::serde::rfc3339")]
@@ -62,8 +67,10 @@ pub async fn read(signed_in: SignedIn, state: Data<State>) -> Result<HttpRespons
 #[derive(Serialize, ToSchema)]
 pub struct MyRoles {
     /// One's roles.
+    #[schema(value_type = Vec<RoleName>, max_items = 100)]
     roles: Vec<String>,
     /// What they allow, together.
+    #[schema(value_type = Vec<Permission>, max_items = 100)]
     permissions: Vec<String>,
 }
 
@@ -85,13 +92,13 @@ pub struct ChangeMe {
     /// What one wants to be called.
     #[garde(dive)]
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = String, required = false, min_length = 1, max_length = 100, example = "Ada")]
+    #[schema(value_type = Name, required = false)]
     name: Option<Field<Name>>,
     /// What one writes about oneself, in HTML: `p br b i em strong ul ol li blockquote code`, and `a` with an `https:` or `mailto:` address.
     /// Everything else is taken out without an error, and what is left is stored; the answer shows it. At most 400 tags as sent, 4000 characters as stored.
     #[garde(dive)]
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = String, required = false, max_length = 8000, example = "<p>I write programs for <em>engines</em>.</p>")]
+    #[schema(value_type = String, required = false, max_length = 8000, pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$", example = "<p>I write programs for <em>engines</em>.</p>")]
     about: Option<Field<About>>,
 }
 

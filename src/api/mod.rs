@@ -3,6 +3,7 @@
 //! Practices 1.route-guard, 10.deny-default, 15.automated.
 
 mod devices;
+mod document;
 mod email;
 mod events;
 mod health;
@@ -19,6 +20,7 @@ mod refusals;
 mod register;
 mod roles;
 mod routes;
+mod shapes;
 mod tokens;
 mod users;
 

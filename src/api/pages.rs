@@ -2,7 +2,10 @@
 //! Practice 5.csp.
 
 use crate::{
-    api::document,
+    api::{
+        document,
+        shapes::{FileContents, LinkAsset, LinkPage, ViewerFile},
+    },
     edge::{
         guard::Anyone,
         valid::{Segment, Valid},
@@ -38,16 +41,16 @@ impl Segment for FileName {
 /// The page behind a link in a letter
 ///
 /// It takes the token out of the link and posts it on the person's click: a scanner that opens links spends nothing.
-#[utoipa::path(get, path = "/go/{page}", tag = "pages", params(("page" = String, Path, description = "Which link")),
-    responses((status = 200, description = "A page", content_type = "text/html", body = String)))]
+#[utoipa::path(get, path = "/go/{page}", tag = "pages", params(("page" = LinkPage, Path, description = "Which link")),
+    responses((status = 200, description = "A page", content_type = "text/html", body = FileContents)))]
 pub async fn link(_: Anyone, page: Valid<Path<FileName>>) -> Result<HttpResponse, ApiError> {
     let html = pages::link_page(&page.0.0).ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
     Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").insert_header((CONTENT_SECURITY_POLICY, pages::CSP)).body(html))
 }
 
 /// A script or style of a page
-#[utoipa::path(get, path = "/go/assets/{name}", tag = "pages", params(("name" = String, Path, description = "File name")),
-    responses((status = 200, description = "A script or style", content_type = "text/plain", body = String)))]
+#[utoipa::path(get, path = "/go/assets/{name}", tag = "pages", params(("name" = LinkAsset, Path, description = "File name")),
+    responses((status = 200, description = "A script or style", content((FileContents = "text/css"), (FileContents = "text/javascript")))))]
 pub async fn asset(_: Anyone, name: Valid<Path<FileName>>) -> Result<HttpResponse, ApiError> {
     let File { media_type, text } = pages::asset(&name.0.0).ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
     Ok(HttpResponse::Ok().content_type(media_type).insert_header((CONTENT_SECURITY_POLICY, pages::CSP)).body(text))
@@ -61,7 +64,7 @@ pub async fn openapi(_: Anyone) -> HttpResponse {
 }
 
 /// To the viewer of this document
-#[utoipa::path(get, path = "/docs", tag = "pages", responses((status = 308, description = "To /docs/index.html")))]
+#[utoipa::path(get, path = "/docs", tag = "pages", responses((status = 308, description = "To /docs/index.html", headers(("Location")))))]
 pub async fn docs(_: Anyone) -> HttpResponse {
     HttpResponse::PermanentRedirect().insert_header((LOCATION, "/docs/index.html")).finish()
 }
@@ -91,8 +94,8 @@ const VIEWER_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self
 const PIECE: usize = 16 * 1024;
 
 /// A file of the viewer of this document
-#[utoipa::path(get, path = "/docs/{file}", tag = "pages", params(("file" = String, Path, description = "File name")),
-    responses((status = 200, description = "A file", content_type = "text/html", body = String)))]
+#[utoipa::path(get, path = "/docs/{file}", tag = "pages", params(("file" = ViewerFile, Path, description = "File name")),
+    responses((status = 200, description = "A file", content((FileContents = "text/html"), (FileContents = "text/css"), (FileContents = "text/javascript"), (FileContents = "image/png")))))]
 pub async fn docs_file(_: Anyone, file: Valid<Path<FileName>>) -> Result<HttpResponse, ApiError> {
     let config = Config::from("/openapi.json").validator_url("none").with_credentials(true);
     let SwaggerFile { bytes, content_type, gzpipped: is_compressed, .. } = utoipa_swagger_ui::serve(&file.0.0, Arc::new(config))

@@ -13,6 +13,7 @@ use crate::{
         login::{CsrfToken, bind_cookie, take_away},
         mailed,
         reauthenticate::reauthenticate,
+        shapes::{CurrentPassword, NewPassword},
     },
     audit::{self, Entry, Event},
     credentials::{self, password::Password},
@@ -39,11 +40,11 @@ use utoipa::ToSchema;
 pub struct ChangePassword {
     /// The password so far.
     #[garde(skip)]
-    #[schema(value_type = String, format = "password")]
+    #[schema(value_type = CurrentPassword)]
     current_password: Password,
     /// The new password: 15 to 128 characters, nothing common, nothing about its owner.
     #[garde(skip)]
-    #[schema(value_type = String, format = "password", min_length = 15, max_length = 128)]
+    #[schema(value_type = NewPassword)]
     password: Password,
 }
 
@@ -52,8 +53,8 @@ pub struct ChangePassword {
 /// Every other session and every one-time link ends, other devices are unknown again, and the owner is told. A session with a cookie
 /// goes on under a new id and with a new CSRF token; one with tokens ends, and its client signs in with the new password.
 #[utoipa::path(post, path = "/v1/me/password", tag = "me", request_body = ChangePassword,
-    responses((status = 200, description = "The session's new CSRF token", body = CsrfToken),
-        (status = 204, description = "Changed and signed out: it was a session with tokens")))]
+    responses((status = 200, description = "The session's new CSRF token", body = CsrfToken, headers(("Set-Cookie"))),
+        (status = 204, description = "Changed and signed out: it was a session with tokens", headers(("Set-Cookie")))))]
 pub async fn change_password(
     signed_in: SignedIn,
     state: Data<State>,

@@ -13,6 +13,7 @@ use crate::{
         mailed,
         reauthenticate::reauthenticate,
         recovery::{FollowLink, check, put_out, start_over},
+        shapes::{CurrentPassword, ExportStatus},
     },
     audit::{self, Entry, Event, subject_key},
     credentials::{self, password::Password},
@@ -45,9 +46,10 @@ pub struct ExportAnswer {
     /// Its id.
     id: Uuid,
     /// `pending` or `ready`.
-    #[schema(example = "ready")]
+    #[schema(value_type = ExportStatus)]
     status: &'static str,
     /// Where it can be fetched.
+    #[schema(format = "uri", max_length = 400)]
     url: String,
     /// When it was asked for.
     #[serde(with = "time::serde::rfc3339")]
@@ -95,7 +97,7 @@ pub async fn read_export(signed_in: SignedIn, state: Data<State>) -> Result<Http
 
 /// Fetch one's export
 #[utoipa::path(get, path = "/v1/me/export/{id}", tag = "me", params(("id" = Uuid, Path, description = "The export")),
-    responses((status = 200, description = "Everything that is held", content_type = "application/json", body = Object)))]
+    responses((status = 200, description = "Everything that is held", content_type = "application/json", body = Object, headers(("Content-Disposition")))))]
 pub async fn fetch_export(signed_in: SignedIn, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
     let SignedIn { principal, caller } = signed_in;
     let (owner, id, now) = (AccountId(principal.account), id.0.into_inner(), state.clock.now());
@@ -116,7 +118,7 @@ pub async fn fetch_export(signed_in: SignedIn, state: Data<State>, id: Valid<Pat
 pub struct CloseAccount {
     /// The account's password.
     #[garde(skip)]
-    #[schema(value_type = String, format = "password")]
+    #[schema(value_type = CurrentPassword)]
     current_password: Password,
 }
 
@@ -133,7 +135,7 @@ pub struct AccountClosing {
 /// Nobody is signed in any more. After some days the account and everything about its owner is erased; a letter carries the link
 /// that keeps it.
 #[utoipa::path(post, path = "/v1/me/close", tag = "me", request_body = CloseAccount,
-    responses((status = 200, description = "It will be erased", body = AccountClosing)))]
+    responses((status = 200, description = "It will be erased", body = AccountClosing, headers(("Set-Cookie")))))]
 pub async fn close_account(
     signed_in: SignedIn,
     state: Data<State>,

@@ -9,7 +9,10 @@ use crate::{
         directory::Status,
         proof::{self, Claim, Proven, Purpose},
     },
-    api::mailed::{self, LetterSent},
+    api::{
+        mailed::{self, LetterSent},
+        shapes::{Code, NewPassword, OpaqueToken},
+    },
     audit::{self, Entry, Event},
     credentials::{self, password::Password},
     edge::{
@@ -42,7 +45,7 @@ use uuid::Uuid;
 pub struct ForgotPassword {
     /// The account's address.
     #[garde(dive)]
-    #[schema(value_type = String, format = "email", max_length = 254, example = "ada@example.org")]
+    #[schema(value_type = Email)]
     email: Field<Email>,
 }
 
@@ -87,17 +90,18 @@ pub async fn forgot_password(anyone: Anyone, state: Data<State>, body: Valid<Jso
 pub struct ResetPassword {
     /// From the letter's link.
     #[garde(length(bytes, max = 64))]
+    #[schema(value_type = Option<OpaqueToken>)]
     token: Option<String>,
     /// From the answer to `forgot`.
     #[garde(skip)]
     proof_id: Option<Uuid>,
     /// The letter's eight digits.
     #[garde(length(bytes, max = 8))]
-    #[schema(example = "01234567")]
+    #[schema(value_type = Option<Code>)]
     code: Option<String>,
     /// The new password: 15 to 128 characters, nothing common, nothing about its owner.
     #[garde(skip)]
-    #[schema(value_type = String, format = "password", min_length = 15, max_length = 128)]
+    #[schema(value_type = NewPassword)]
     password: Password,
 }
 
@@ -136,6 +140,7 @@ pub async fn reset_password(anyone: Anyone, state: Data<State>, body: Valid<Json
 pub struct FollowLink {
     /// From the letter's link.
     #[garde(length(bytes, max = 64))]
+    #[schema(value_type = OpaqueToken)]
     pub(super) token: String,
 }
 
@@ -163,7 +168,7 @@ pub async fn disown_session(anyone: Anyone, state: Data<State>, body: Valid<Json
 /// Spends the link that an unknown device needs after too many wrong passwords, and sets the cookie by which this one is known.
 /// Nobody is signed in by this.
 #[utoipa::path(post, path = "/v1/auth/devices/trust", tag = "auth", request_body = FollowLink,
-    responses((status = 204, description = "This device is known")))]
+    responses((status = 204, description = "This device is known", headers(("Set-Cookie")))))]
 pub async fn trust_device(anyone: Anyone, state: Data<State>, body: Valid<Json<FollowLink>>) -> Result<HttpResponse, ApiError> {
     let proof = proof::Proof::Link(body.0.into_inner().token);
     let (proven, owner) = check(&state, &anyone.caller, Purpose::TrustDevice, proof).await?;

@@ -13,7 +13,10 @@ use crate::{
         self, Account, AccountId, Email, Name, invitation,
         proof::{self, Claim, Proven, Purpose},
     },
-    api::mailed::{self, LetterSent},
+    api::{
+        mailed::{self, LetterSent},
+        shapes::{Code, NewPassword, OpaqueToken},
+    },
     audit::{self, Entry, Event},
     credentials::{self, password::Password},
     edge::{
@@ -42,7 +45,7 @@ use uuid::Uuid;
 pub struct BeginRegistration {
     /// Where the letter goes.
     #[garde(dive)]
-    #[schema(value_type = String, format = "email", max_length = 254, example = "ada@example.org")]
+    #[schema(value_type = Email)]
     email: Field<Email>,
 }
 
@@ -78,21 +81,22 @@ pub async fn begin_registration(anyone: Anyone, state: Data<State>, body: Valid<
 pub struct CompleteRegistration {
     /// From the letter's link.
     #[garde(length(bytes, max = 64))]
+    #[schema(value_type = Option<OpaqueToken>)]
     token: Option<String>,
     /// From the answer to `register`.
     #[garde(skip)]
     proof_id: Option<Uuid>,
     /// The letter's eight digits.
     #[garde(length(bytes, max = 8))]
-    #[schema(example = "01234567")]
+    #[schema(value_type = Option<Code>)]
     code: Option<String>,
     /// What the person wants to be called.
     #[garde(dive)]
-    #[schema(value_type = String, min_length = 1, max_length = 100, example = "Ada")]
+    #[schema(value_type = Name)]
     name: Field<Name>,
     /// The first password: 15 to 128 characters, nothing common, nothing about its owner.
     #[garde(skip)]
-    #[schema(value_type = String, format = "password", min_length = 15, max_length = 128)]
+    #[schema(value_type = NewPassword)]
     password: Password,
 }
 

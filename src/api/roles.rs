@@ -2,11 +2,15 @@
 
 use crate::{
     access::{
-        permission::demand::{RolesManage, RolesRead},
+        permission::{
+            Permission,
+            demand::{RolesManage, RolesRead},
+        },
         role::{self, Role},
         store,
     },
     accounts::Name,
+    api::shapes::Description,
     audit::{self, Entry, Event},
     edge::{
         guard::May,
@@ -25,7 +29,9 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use utoipa::ToSchema;
 
-/// A role's name in a path.
+/// A role's name: lower-case letters, digits and hyphens, beginning with a letter.
+#[derive(ToSchema)]
+#[schema(min_length = 1, max_length = 50, pattern = "^[a-z][a-z0-9-]{0,49}$", example = "auditor")]
 pub struct RoleName(String);
 
 impl Segment for RoleName {
@@ -38,13 +44,15 @@ impl Segment for RoleName {
 #[derive(Serialize, ToSchema)]
 pub struct RoleAnswer {
     /// Its name, which identifies it.
-    #[schema(example = "auditor")]
+    #[schema(value_type = RoleName)]
     name: String,
     /// What it is for.
+    #[schema(value_type = Name)]
     description: String,
     /// Whether it is protected.
     built_in: bool,
     /// What it allows.
+    #[schema(value_type = Vec<Permission>, max_items = 100)]
     permissions: Vec<String>,
 }
 
@@ -59,6 +67,7 @@ impl From<&Role> for RoleAnswer {
 #[derive(Serialize, ToSchema)]
 pub struct Roles {
     /// By name. There are at most a hundred.
+    #[schema(max_items = 100)]
     items: Vec<RoleAnswer>,
 }
 
@@ -73,9 +82,10 @@ pub async fn list(_: May<RolesRead>, state: Data<State>) -> Result<HttpResponse,
 #[derive(Serialize, ToSchema)]
 pub struct PermissionAnswer {
     /// Its name.
-    #[schema(example = "users:read")]
+    #[schema(value_type = Permission)]
     name: String,
     /// What it allows.
+    #[schema(value_type = Description)]
     description: String,
 }
 
@@ -83,6 +93,7 @@ pub struct PermissionAnswer {
 #[derive(Serialize, ToSchema)]
 pub struct Permissions {
     /// By name.
+    #[schema(max_items = 100)]
     items: Vec<PermissionAnswer>,
 }
 
@@ -102,14 +113,15 @@ pub async fn permissions(_: May<RolesRead>, state: Data<State>) -> Result<HttpRe
 pub struct CreateRole {
     /// Lower-case letters, digits and hyphens, beginning with a letter.
     #[garde(custom(|name: &String, (): &()| role::check_name(name).map_err(garde::Error::new)))]
-    #[schema(max_length = 50, pattern = "^[a-z][a-z0-9-]{0,49}$", example = "support")]
+    #[schema(value_type = RoleName)]
     name: String,
     /// What it is for.
     #[garde(dive)]
-    #[schema(value_type = String, min_length = 1, max_length = 100)]
+    #[schema(value_type = Name)]
     description: Field<Name>,
     /// What it allows.
     #[garde(length(max = 100))]
+    #[schema(value_type = Vec<Permission>, max_items = 100)]
     permissions: BTreeSet<String>,
 }
 
@@ -119,10 +131,11 @@ pub struct CreateRole {
 pub struct ChangeRole {
     /// What it is for.
     #[garde(dive)]
-    #[schema(value_type = String, min_length = 1, max_length = 100)]
+    #[schema(value_type = Name)]
     description: Field<Name>,
     /// What it allows, all of it.
     #[garde(length(max = 100))]
+    #[schema(value_type = Vec<Permission>, max_items = 100)]
     permissions: BTreeSet<String>,
 }
 
@@ -153,7 +166,7 @@ pub async fn create(may: May<RolesManage>, state: Data<State>, body: Valid<Json<
 ///
 /// Everybody who has it feels it with their next request.
 #[utoipa::path(put, path = "/v1/roles/{name}", tag = "roles", request_body = ChangeRole,
-    params(("name" = String, Path, description = "The role")), responses((status = 200, description = "The role", body = RoleAnswer)))]
+    params(("name" = RoleName, Path, description = "The role")), responses((status = 200, description = "The role", body = RoleAnswer)))]
 pub async fn change(
     may: May<RolesManage>,
     state: Data<State>,
@@ -175,7 +188,7 @@ pub async fn change(
 /// Delete a role
 ///
 /// Nobody has it any more.
-#[utoipa::path(delete, path = "/v1/roles/{name}", tag = "roles", params(("name" = String, Path, description = "The role")),
+#[utoipa::path(delete, path = "/v1/roles/{name}", tag = "roles", params(("name" = RoleName, Path, description = "The role")),
     responses((status = 204, description = "It is gone")))]
 pub async fn delete(may: May<RolesManage>, state: Data<State>, name: Valid<Path<RoleName>>) -> Result<HttpResponse, ApiError> {
     let (RoleName(name), now) = (name.0.into_inner(), state.clock.now());

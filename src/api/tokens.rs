@@ -3,9 +3,12 @@
 //! Practices 2.jwt-signing, 2.refresh-cookie, 2.revocation. Attacks: `tests/suite/attacks/s02_credentials/`.
 
 use crate::{
-    access::{Principal, role},
+    access::{Principal, permission::Permission, role},
     accounts::{self, AccountId, Email},
-    api::mailed,
+    api::{
+        mailed,
+        shapes::{AccessToken, Assurance, OpaqueToken, Scope, TokenType},
+    },
     audit::{
         self, Entry, Event,
         alerts::signals::{Kind, Signal},
@@ -62,14 +65,17 @@ pub struct Tokens {
     /// Names the session in lists. Not what authenticates it.
     session_id: Uuid,
     /// To be sent as `Authorization: Bearer …`.
+    #[schema(value_type = AccessToken)]
     access_token: String,
-    #[schema(example = "Bearer")]
+    /// How it is sent.
+    #[schema(value_type = TokenType)]
     token_type: &'static str,
     /// Seconds that the access token is good.
-    #[schema(example = 900)]
+    #[schema(minimum = 0, maximum = 86400, example = 900)]
     expires_in: i64,
     /// For the next access token, once; in a cookie instead where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<OpaqueToken>, nullable = false)]
     refresh_token: Option<String>,
     /// The session ends at this time unless it is refreshed before.
     #[serde(with = "time::serde::rfc3339")]
@@ -147,6 +153,7 @@ pub(super) fn give(
 pub struct Refresh {
     /// The newest one.
     #[garde(length(bytes, max = 64))]
+    #[schema(value_type = Option<OpaqueToken>)]
     refresh_token: Option<String>,
 }
 
@@ -156,8 +163,8 @@ pub struct Refresh {
 /// `__Secure-portcullis-refresh` and `__Host-portcullis-refresh-tie` that signing in has set; the answer brings the next one the same
 /// way. Asked again within seconds, as by a second tab, the answer has the same refresh token. Later, a spent token ends the session:
 /// somebody else may have it. With an `Authorization` header cookies are not read.
-#[utoipa::path(post, path = "/v1/auth/token/refresh", tag = "auth", request_body = Refresh,
-    responses((status = 200, description = "The next tokens", body = Tokens)))]
+#[utoipa::path(post, path = "/v1/auth/token/refresh", tag = "auth", request_body = Refresh, security((), ("refresh" = [])),
+    responses((status = 200, description = "The next tokens", body = Tokens, headers(("Set-Cookie")))))]
 pub async fn refresh_tokens(anyone: Anyone, state: Data<State>, body: Valid<Json<Refresh>>) -> Result<HttpResponse, ApiError> {
     let Anyone { caller, .. } = anyone;
     let (token, tie, refresh_in) = match (body.0.into_inner().refresh_token, caller.refresh_cookie.clone()) {
@@ -244,7 +251,7 @@ async fn tell_owner_of_replay(state: &State, account: Uuid) -> Result<(), ApiErr
 pub struct VerifyQuery {
     /// A permission that the caller must hold.
     #[garde(length(bytes, max = 50))]
-    #[param(example = "users:read")]
+    #[param(value_type = Option<Permission>)]
     permission: Option<String>,
 }
 
@@ -256,8 +263,8 @@ pub struct VerifyQuery {
     responses((status = 200, description = "It is good", headers(
         ("X-Auth-Subject" = Uuid, description = "The account"),
         ("X-Auth-Session" = Uuid, description = "The session"),
-        ("X-Auth-Assurance" = i16, description = "Authenticator assurance level"),
-        ("X-Auth-Scope" = String, description = "Permissions, separated by spaces")))))]
+        ("X-Auth-Assurance" = inline(Assurance), description = "Authenticator assurance level"),
+        ("X-Auth-Scope" = inline(Scope), description = "Permissions, separated by spaces")))))]
 pub async fn verify(with: WithToken, state: Data<State>, query: Valid<Query<VerifyQuery>>) -> Result<HttpResponse, ApiError> {
     let WithToken { principal, scope } = with;
     let scope = match scope {
@@ -282,8 +289,8 @@ pub async fn verify(with: WithToken, state: Data<State>, query: Valid<Query<Veri
 /// as long as a token of it can be good. Whoever verifies elsewhere does not hear of sessions that end.
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "auth",
     params(("If-None-Match" = Option<String>, Header, description = "The `ETag` of the list that the caller has")),
-    responses((status = 200, description = "A JWK set", content_type = "application/jwk-set+json", body = Object),
-        (status = 304, description = "As the caller has it")))]
+    responses((status = 200, description = "A JWK set", content_type = "application/jwk-set+json", body = Object, headers(("ETag"), ("Cache-Control"))),
+        (status = 304, description = "As the caller has it", headers(("ETag"), ("Cache-Control")))))]
 pub async fn jwks(_: Anyone, state: Data<State>, known: Valid<Header<IfNoneMatch>>) -> Result<HttpResponse, ApiError> {
     let published = state.keyring.published_keys(state.clock.now());
     let body = serde_json::to_string(&json!({ "keys": published.iter().map(|key| key.jwk()).collect::<Vec<_>>() })).map_err(ApiError::internal)?;

@@ -9,9 +9,10 @@ use crate::{
         store::assignments_of,
     },
     accounts::{
-        AccountId, Name,
+        AccountId, Email, Name,
         directory::{Filter, Listed, Status, store},
     },
+    api::{roles::RoleName, shapes::Cursor},
     audit::{self, Entry, Event},
     edge::{
         guard::May,
@@ -39,14 +40,18 @@ pub struct User {
     /// Its id.
     id: AccountId,
     /// The proven address.
+    #[schema(value_type = Email)]
     email: String,
     /// What the owner wants to be called.
+    #[schema(value_type = Name)]
     name: String,
     /// Its state.
     status: Status,
     /// Where the owner belongs.
+    #[schema(value_type = Option<Name>)]
     department: Option<String>,
     /// The roles that count now.
+    #[schema(value_type = Vec<RoleName>, max_items = 100)]
     roles: Vec<String>,
     /// When it began.
     #[serde(with = "time::serde::rfc3339")]
@@ -69,6 +74,7 @@ fn show(listed: Listed) -> User {
 pub struct UsersQuery {
     /// The address begins like this.
     #[garde(length(chars, max = 254), custom(no_control))]
+    #[param(max_length = 254, pattern = r"^[^\x00-\x1f\x7f]*$")]
     email: Option<String>,
     /// In this state.
     #[garde(skip)]
@@ -76,11 +82,11 @@ pub struct UsersQuery {
     status: Option<Status>,
     /// In this department.
     #[garde(dive)]
-    #[param(value_type = Option<String>, max_length = 100)]
+    #[param(value_type = Option<Name>)]
     department: Option<Field<Name>>,
     /// With this role.
     #[garde(custom(a_role_name))]
-    #[param(max_length = 50)]
+    #[param(value_type = Option<RoleName>)]
     role: Option<String>,
     /// Items of a page, 1 to 100.
     #[garde(range(min = 1, max = MAX_LIMIT))]
@@ -88,6 +94,7 @@ pub struct UsersQuery {
     limit: Option<i64>,
     /// From the page before.
     #[garde(length(bytes, max = 64))]
+    #[param(value_type = Option<Cursor>)]
     cursor: Option<String>,
 }
 
@@ -172,7 +179,7 @@ pub struct SetDepartment {
     #[garde(dive)]
     // with a function of its own a missing field is an error: `{}` must not take a department away
     #[serde(deserialize_with = "Option::deserialize")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 100, required)]
+    #[schema(value_type = Option<Name>, required)]
     department: Option<Field<Name>>,
 }
 
@@ -222,7 +229,7 @@ pub async fn end_sessions(may: May<UsersManage>, state: Data<State>, id: Valid<P
 pub struct UserRole {
     /// The role.
     #[garde(custom(|name: &String, (): &()| role::check_name(name).map_err(garde::Error::new)))]
-    #[schema(max_length = 50, example = "auditor")]
+    #[schema(value_type = RoleName)]
     role: String,
     /// It ends at this time; without one it stays.
     #[garde(skip)]

@@ -20,8 +20,8 @@ use uuid::Uuid;
 macro_rules! events {
     ($($(#[$about:meta])* $variant:ident = $name:literal;)*) => {
         /// The closed list of events.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Event { $($(#[$about])* $variant,)* }
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, utoipa::ToSchema)]
+        pub enum Event { $($(#[$about])* #[schema(rename = $name)] $variant,)* }
 
         impl Event {
             /// All of them.

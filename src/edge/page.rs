@@ -10,7 +10,12 @@ use crate::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use std::borrow::Cow;
+use utoipa::{
+    __dev::ComposeSchema,
+    IntoParams, ToSchema,
+    openapi::{Ref, RefOr, Schema, Type, schema::ObjectBuilder},
+};
 use uuid::Uuid;
 
 /// Most items of one page.
@@ -31,17 +36,40 @@ pub struct PageQuery {
     pub limit: Option<i64>,
     /// From the page before.
     #[garde(length(bytes, max = 64))]
+    #[param(pattern = "^[A-Za-z0-9_-]{43}$", min_length = 43, max_length = 43)]
     pub cursor: Option<String>,
 }
 
 /// A page of a list.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
 pub struct Page<T> {
     /// The items.
     items: Vec<T>,
     /// To be sent as `cursor` for the next page; missing on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
+}
+
+/// Refers to the item's schema, where utoipa's own would repeat it.
+impl<T: ToSchema> ComposeSchema for Page<T> {
+    fn compose(_: Vec<RefOr<Schema>>) -> RefOr<Schema> {
+        let items = Ref::from_schema_name(T::name()).to_array_builder().max_items(usize::try_from(MAX_LIMIT).ok());
+        let cursor = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z0-9_-]{43}$")).max_length(Some(43));
+        let cursor = cursor.description(Some("To be sent as `cursor` for the next page; missing on the last one."));
+        let page = ObjectBuilder::new().property("items", items).property("next_cursor", cursor).required("items");
+        page.description(Some("A page of a list.")).into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for Page<T> {
+    fn name() -> Cow<'static, str> {
+        "Page".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
 }
 
 /// Where a page begins and how long it is.

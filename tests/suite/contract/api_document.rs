@@ -2,11 +2,11 @@
 
 use crate::support::{
     app::{Answer, TestApp},
-    operations::{Operation, document, operations},
+    operations::{Operation, document, operations, resolve},
 };
-use portcullis::error::ErrorCode;
+use portcullis::{access::permission::Permission, audit::Event, error::ErrorCode};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Open to everybody, on purpose. A new route is either on this list or asks who calls.
@@ -79,6 +79,7 @@ async fn every_documented_scheme_opens_its_calls_and_no_other() {
 async fn every_error_is_enveloped_and_documented() {
     let app = TestApp::with(&[("PORTCULLIS_BODY_LIMIT", "1024")]).await;
     let ada = app.member("ada@example.org").await;
+    let document = document();
     for operation in operations() {
         let request = || ada.request(operation.method.clone(), &operation.url());
         let mut answers =
@@ -99,7 +100,12 @@ async fn every_error_is_enveloped_and_documented() {
         }
         for answer in answers {
             let status = answer.status.as_u16();
-            assert!(operation.documents(status), "{}: {status} is not documented", operation.name());
+            let response = operation.response(&document, status);
+            let response = response.unwrap_or_else(|| panic!("{}: {status} is not documented", operation.name()));
+            for header in ["X-Request-Id", "WWW-Authenticate", "Retry-After"] {
+                let is_there = !answer.header(header).is_empty();
+                assert_eq!(response["headers"].get(header).is_some(), is_there, "{}: {status} {header}", operation.name());
+            }
             assert!(status < 400 || is_enveloped(&answer), "{}: {status} {}", operation.name(), answer.text);
         }
         let known: Vec<Method> = operations().into_iter().filter(|other| other.path == operation.path).map(|other| other.method).collect();
@@ -119,9 +125,9 @@ fn the_document_is_whole() {
     let text = document.to_string();
     // written where an enum and what is said of its field are mixed: a string that is an object
     assert!(!text.contains("\"allOf\""), "nothing satisfies a mixed schema");
-    for reference in text.split("\"$ref\":\"#/components/schemas/").skip(1) {
-        let name = reference.split('"').next().unwrap();
-        assert!(document["components"]["schemas"].get(name).is_some(), "{name} is referred to and missing");
+    for reference in text.split("\"$ref\":\"#").skip(1) {
+        let pointer = reference.split('"').next().unwrap();
+        assert!(document.pointer(pointer).is_some(), "{pointer} is referred to and missing");
     }
     let mut ids = BTreeSet::new();
     for operation in operations() {
@@ -131,6 +137,7 @@ fn the_document_is_whole() {
         let responses = value["responses"].as_object().unwrap();
         assert!(responses.keys().any(|status| status.starts_with('2') || status.starts_with('3')), "{name} has no success");
         for (status, response) in responses {
+            let response = resolve(&document, response);
             assert!(response["description"].as_str().is_some_and(|text| !text.is_empty()), "{name} {status}");
             let content = response.get("content").and_then(Value::as_object);
             assert!(
@@ -143,8 +150,37 @@ fn the_document_is_whole() {
         }
     }
     // told by the layers around the table, to calls that are in no operation
-    let outside = ["HEADERS_TOO_LARGE", "HTTPS_REQUIRED", "METHOD_NOT_ALLOWED", "ORIGIN_NOT_ALLOWED"];
+    let outside = ["METHOD_NOT_ALLOWED", "ORIGIN_NOT_ALLOWED"];
     for code in ErrorCode::ALL.iter().map(|code| code.name()) {
         assert!(outside.contains(&code) || text.contains(&format!("`{code}`")), "{code} is in no operation");
+    }
+}
+
+#[test]
+fn closed_lists_are_closed_and_no_input_takes_unknown_fields() {
+    let document = document();
+    let names = |schema: &str| -> Vec<String> { serde_json::from_value(document["components"]["schemas"][schema]["enum"].clone()).unwrap() };
+    assert_eq!(names("ErrorCode"), ErrorCode::ALL.iter().map(|code| code.name()).collect::<Vec<_>>());
+    assert_eq!(names("Event"), Event::ALL.iter().map(|event| event.name()).collect::<Vec<_>>());
+    assert_eq!(names("Permission"), Permission::ALL.iter().map(|permission| permission.name()).collect::<Vec<_>>());
+    for operation in operations().into_iter().filter(Operation::has_body) {
+        let schema = resolve(&document, &operation.value["requestBody"]["content"]["application/json"]["schema"]);
+        assert_eq!(schema["additionalProperties"], json!(false), "{}", operation.name());
+    }
+}
+
+#[actix_web::test]
+async fn every_file_that_the_document_names_is_served_as_it_says() {
+    let app = TestApp::start().await;
+    let document = document();
+    for (path, parameter) in [("/go/{page}", "{page}"), ("/go/assets/{name}", "{name}"), ("/docs/{file}", "{file}")] {
+        let operation = &document["paths"][path]["get"];
+        let names = resolve(&document, &operation["parameters"][0]["schema"])["enum"].clone();
+        let media_types: BTreeSet<&str> = operation["responses"]["200"]["content"].as_object().unwrap().keys().map(String::as_str).collect();
+        for name in names.as_array().unwrap() {
+            let answer = app.visitor().get(&path.replace(parameter, name.as_str().unwrap())).await;
+            let media_type = answer.header("content-type").split(';').next().unwrap().to_owned();
+            assert_eq!((answer.status.as_u16(), media_types.contains(media_type.as_str())), (200, true), "{path} {name}: {media_type}");
+        }
     }
 }

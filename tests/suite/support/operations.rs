@@ -43,15 +43,16 @@ impl Operation {
     }
 
     pub fn is_public(&self) -> bool {
-        self.value["security"] == json!([{}])
+        self.value["security"].as_array().unwrap().contains(&json!({}))
     }
 
     pub fn has_body(&self) -> bool {
         self.value.get("requestBody").is_some()
     }
 
-    pub fn documents(&self, status: u16) -> bool {
-        self.value["responses"].get(status.to_string()).is_some()
+    /// What the document says of this status.
+    pub fn response(&self, document: &Value, status: u16) -> Option<Value> {
+        self.value["responses"].get(status.to_string()).map(|response| resolve(document, response))
     }
 
     /// Names of the parameters in this place.
@@ -65,6 +66,12 @@ impl Operation {
         let schema = self.value.pointer("/requestBody/content/application~1json/schema")?;
         Some(sample(document(), schema))
     }
+}
+
+/// What stands where a reference leads.
+pub fn resolve(document: &Value, value: &Value) -> Value {
+    let reference = value["$ref"].as_str().map(|reference| reference.trim_start_matches('#'));
+    reference.map_or(value, |pointer| document.pointer(pointer).unwrap_or_else(|| panic!("{pointer} is missing"))).clone()
 }
 
 fn sample(document: &Value, schema: &Value) -> Value {

@@ -1,0 +1,149 @@
+//! What strings look like in the API document, where a room has no type of its own for them. Said once, so that a length or an
+//! alphabet is the same in every body, parameter and answer. Practices 3.schema, 15.excessive-data.
+
+#![expect(dead_code, reason = "described, never made")]
+
+use utoipa::ToSchema;
+
+/// 256 random bits in base64url: what a letter's link carries, a CSRF or a refresh token.
+#[derive(ToSchema)]
+#[schema(min_length = 43, max_length = 43, pattern = "^[A-Za-z0-9_-]{43}$", example = "dGhpcyBpcyBub3QgYSB0b2tlbiwganVzdCBhIHNoYXA")]
+pub struct OpaqueToken(String);
+
+/// A letter's eight digits.
+#[derive(ToSchema)]
+#[schema(min_length = 8, max_length = 8, pattern = "^[0-9]{8}$", example = "01234567")]
+pub struct Code(String);
+
+/// The place in a list where a page begins.
+#[derive(ToSchema)]
+#[schema(min_length = 43, max_length = 43, pattern = "^[A-Za-z0-9_-]{43}$", example = "AZAAAAAAcACAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
+pub struct Cursor(String);
+
+/// An access token (RFC 9068).
+#[derive(ToSchema)]
+#[schema(min_length = 1, max_length = 8192, pattern = r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$")]
+pub struct AccessToken(String);
+
+/// A password that somebody has: never judged, only compared.
+#[derive(ToSchema)]
+#[schema(format = "password", max_length = 4096)]
+pub struct CurrentPassword(String);
+
+/// A password to be: 15 to 128 characters, nothing common, nothing about its owner.
+#[derive(ToSchema)]
+#[schema(format = "password", min_length = 15, max_length = 128, example = "wet gravel under a tin moon")]
+pub struct NewPassword(String);
+
+/// A network address, or as much of it as this service keeps.
+#[derive(ToSchema)]
+#[schema(min_length = 2, max_length = 45, pattern = "^[0-9a-fA-F.:]+$", example = "203.0.113.0")]
+pub struct NetworkAddress(String);
+
+/// A device, as its browser calls itself.
+#[derive(ToSchema)]
+#[schema(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f]+$", example = "Firefox on Linux")]
+pub struct DeviceName(String);
+
+/// What something is for, for people.
+#[derive(ToSchema)]
+#[schema(min_length = 1, max_length = 500, pattern = r"^[^\x00-\x1f\x7f]+$")]
+pub struct Description(String);
+
+/// How it ended.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum Outcome {
+    Success,
+    Refused,
+}
+
+/// What became of an invitation.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum InvitationStatus {
+    Open,
+    Used,
+    Revoked,
+    Expired,
+}
+
+/// How far an export is.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum ExportStatus {
+    Pending,
+    Ready,
+}
+
+/// That it can.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum HealthStatus {
+    Ok,
+}
+
+/// How an access token is sent (RFC 6750).
+#[derive(ToSchema)]
+pub enum TokenType {
+    Bearer,
+}
+
+/// Permissions, separated by spaces (RFC 6749 §3.3).
+#[derive(ToSchema)]
+#[schema(max_length = 2000, pattern = "^([a-z_-]+:[a-z_-]+( [a-z_-]+:[a-z_-]+)*)?$", example = "users:read audit:read")]
+pub struct Scope(String);
+
+/// Authenticator assurance level (NIST SP 800-63B-4).
+#[derive(ToSchema)]
+#[schema(minimum = 1, maximum = 2)]
+pub struct Assurance(i32);
+
+/// A page that links in letters lead to.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum LinkPage {
+    Register,
+    Reset,
+    Email,
+    Undo,
+    Disown,
+    Trust,
+    Keep,
+    Export,
+}
+
+/// A script or style of those pages.
+#[derive(ToSchema)]
+pub enum LinkAsset {
+    #[schema(rename = "link.js")]
+    Link,
+    #[schema(rename = "export.js")]
+    Export,
+    #[schema(rename = "page.css")]
+    Page,
+}
+
+/// A file of the viewer.
+#[derive(ToSchema)]
+pub enum ViewerFile {
+    #[schema(rename = "index.html")]
+    Index,
+    #[schema(rename = "index.css")]
+    IndexStyle,
+    #[schema(rename = "swagger-ui.css")]
+    Style,
+    #[schema(rename = "swagger-initializer.js")]
+    Initializer,
+    #[schema(rename = "swagger-ui-bundle.js")]
+    Bundle,
+    #[schema(rename = "swagger-ui-standalone-preset.js")]
+    Preset,
+    #[schema(rename = "favicon-32x32.png")]
+    Icon,
+}
+
+/// The bytes of a file.
+#[derive(ToSchema)]
+#[schema(format = "binary", max_length = 4_194_304)]
+pub struct FileContents(String);
