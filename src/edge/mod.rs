@@ -8,6 +8,7 @@ mod deadline;
 mod envelope;
 pub mod guard;
 mod header_limit;
+mod host;
 pub mod known_device;
 mod overload;
 pub mod pace;
@@ -59,6 +60,8 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
         .wrap(from_fn(overload::overload))
         // 6. a head of a sane size
         .wrap(from_fn(header_limit::header_limit))
+        // 6. for one host
+        .wrap(from_fn(host::one_host))
         // 5. so much for each client address
         .wrap(from_fn(buckets::by_address))
         // 4. what panics is a fault of ours like any other

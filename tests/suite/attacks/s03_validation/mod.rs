@@ -6,4 +6,5 @@ mod hostile_queries;
 mod late_body;
 mod mass_assignment;
 mod nosql_operators;
+mod request_smuggling;
 mod sql_injection;
