@@ -14,7 +14,7 @@ const MAX_LOCAL: usize = 64;
 /// its ASCII form (IDNA 2008, UTS 46). Quoted local parts, comments and address literals are refused: nobody signs up with
 /// them, and parsers disagree about them.
 #[derive(Clone, PartialEq, Eq, Hash, utoipa::ToSchema)]
-#[schema(format = "email", min_length = 6, max_length = 254, example = "ada@example.org")]
+#[schema(format = "email", min_length = 5, max_length = 254, example = "ada@example.org")]
 pub struct Email(String);
 
 impl Email {

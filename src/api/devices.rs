@@ -108,7 +108,7 @@ pub async fn revoke_other_sessions(signed_in: SignedIn, state: Data<State>) -> R
 }
 
 /// Sign out everywhere
-#[utoipa::path(post, path = "/v1/auth/logout-all", tag = "auth", responses((status = 204, description = "Signed out everywhere, here too", headers(("Set-Cookie")))))]
+#[utoipa::path(post, path = "/v1/auth/logout-all", tag = "auth", responses((status = 204, description = "Signed out everywhere, here too", headers(("Set-Cookie"), ("Clear-Site-Data")))))]
 pub async fn logout_all(signed_in: SignedIn, state: Data<State>, session: Session) -> Result<HttpResponse, ApiError> {
     let SignedIn { principal, caller } = signed_in;
     let now = state.clock.now();

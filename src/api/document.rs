@@ -7,10 +7,10 @@ use crate::{
     access::permission::Permission,
     api::{
         roles::RoleName,
-        shapes::{Cursor, LinkAsset, LinkPage, OpaqueToken, Outcome, ViewerFile},
+        shapes::{Cursor, EntityTags, LinkAsset, LinkPage, OpaqueToken, Outcome, ViewerFile},
     },
     audit::Event,
-    edge::{csrf::CSRF_TOKEN, guard::Guard, refresh_cookie, session_cookie::COOKIE},
+    edge::{guard::Guard, refresh_cookie, session_cookie::COOKIE},
     error::{ErrorCode, ErrorEnvelope},
 };
 use actix_web::http::Method;
@@ -19,9 +19,9 @@ use utoipa::{
     ToSchema,
     openapi::{
         ComponentsBuilder, ContactBuilder, ContentBuilder, Header, HeaderBuilder, Info, KnownFormat, License, OpenApi, OpenApiBuilder, PathsBuilder,
-        Ref, RefOr, Required, Response, ResponseBuilder, Schema, SchemaFormat, SecurityRequirement, Type,
+        Ref, RefOr, Response, ResponseBuilder, Schema, SchemaFormat, SecurityRequirement, Type,
         extensions::ExtensionsBuilder,
-        path::{HttpMethod, Operation, ParameterBuilder, ParameterIn, PathItem},
+        path::{HttpMethod, Operation, ParameterIn, PathItem},
         schema::{ArrayItems, Object, ObjectBuilder, SchemaType},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
         server::ServerBuilder,
@@ -30,6 +30,8 @@ use utoipa::{
 };
 
 pub(super) type Schemas = Vec<(String, RefOr<Schema>)>;
+
+const NO_SCOPES: [&str; 0] = [];
 
 const TAGS: [(&str, &str); 8] = [
     ("audit", "What happened, for auditors."),
@@ -65,7 +67,7 @@ pub(super) fn describe_guard<G: Guard>(operation: &mut Operation, method: &Metho
         }
     };
     may(own);
-    may(&[HttpsRequired, Timeout, RateLimited, Internal, Unavailable]);
+    may(&[Malformed, HttpsRequired, HeadersTooLarge, Timeout, RateLimited, Internal, Unavailable]);
     let parameters_in = |place| operation.parameters.iter().flatten().any(|one| matches!(one, RefOr::T(one) if one.parameter_in == place));
     if parameters_in(ParameterIn::Path) {
         may(&[NotFound]);
@@ -74,7 +76,7 @@ pub(super) fn describe_guard<G: Guard>(operation: &mut Operation, method: &Metho
         may(&[Invalid]);
     }
     if operation.request_body.is_some() {
-        may(&[Malformed, TooLarge, UnsupportedMediaType, Invalid]);
+        may(&[TooLarge, UnsupportedMediaType, Invalid]);
     }
     if !method.is_safe() {
         may(&[CsrfRejected]);
@@ -83,12 +85,12 @@ pub(super) fn describe_guard<G: Guard>(operation: &mut Operation, method: &Metho
         operation.security.get_or_insert_with(|| vec![SecurityRequirement::default()]);
     } else {
         may(&[Unauthenticated, InvalidToken]);
-        operation.security = Some(G::SCHEMES.iter().map(|scheme| SecurityRequirement::new(*scheme, Vec::<String>::new())).collect());
-    }
-    if !method.is_safe() {
-        let token = ParameterBuilder::new().name(CSRF_TOKEN.as_str()).parameter_in(ParameterIn::Header).required(Required::False);
-        let token = token.description(Some("The session's CSRF token, where the session cookie is sent."));
-        operation.parameters.get_or_insert_default().push(RefOr::T(token.schema(Some(Ref::from_schema_name("OpaqueToken"))).build()));
+        let demand = |scheme: &&str| {
+            let requirement = SecurityRequirement::new(*scheme, NO_SCOPES);
+            // both, not either
+            if *scheme == "session" && !method.is_safe() { requirement.add("csrf", NO_SCOPES) } else { requirement }
+        };
+        operation.security = Some(G::SCHEMES.iter().map(demand).collect());
     }
     let demand = match (G::PERMISSION, G::SCHEMES) {
         (Some(permission), _) => {
@@ -151,17 +153,19 @@ fn shared_schemas() -> Schemas {
         (T::name().into_owned(), T::schema())
     }
     let mut schemas = vec![named::<ErrorEnvelope>(), named::<Event>(), named::<Permission>(), named::<OpaqueToken>(), named::<RoleName>()];
-    schemas.extend([named::<Cursor>(), named::<LinkPage>(), named::<LinkAsset>(), named::<ViewerFile>(), named::<Outcome>()]);
+    schemas.extend([named::<EntityTags>(), named::<Cursor>(), named::<LinkPage>(), named::<LinkAsset>(), named::<ViewerFile>(), named::<Outcome>()]);
     ErrorEnvelope::schemas(&mut schemas);
     schemas
 }
 
-fn security_schemes() -> [(&'static str, SecurityScheme); 3] {
+fn security_schemes() -> [(&'static str, SecurityScheme); 4] {
+    let csrf = ApiKeyValue::with_description("X-CSRF-Token", "The session's CSRF token, with every unsafe call that the session cookie goes with.");
     let cookie = |name, about| SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(name, about)));
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
     let about_bearer = "An access token (RFC 9068), verified as RFC8725 demands. With it, cookies are not read and no CSRF token is needed.";
     [
-        ("session", cookie(COOKIE, "The session cookie that signing in sets. Unsafe calls also need the session's X-CSRF-Token.")),
+        ("session", cookie(COOKIE, "The session cookie that signing in sets.")),
+        ("csrf", SecurityScheme::ApiKey(ApiKey::Header(csrf))),
         ("refresh", cookie(refresh_cookie::COOKIE, "The refresh token, for pages; it needs the cookie that ties it to the browser beside it.")),
         ("bearer", SecurityScheme::Http(bearer.description(Some(about_bearer)).build())),
     ]
@@ -184,6 +188,7 @@ fn headers() -> Vec<(&'static str, Header)> {
         ("Retry-After", HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds until it may work.")).build()),
         ("WWW-Authenticate", text("How to identify oneself (RFC 9110 §11.6.1).", 200)),
         ("Set-Cookie", text("The session, the known device or the refresh token; once for each.", 4096)),
+        ("Clear-Site-Data", text("What the browser is to forget of this origin.", 100)),
         ("ETag", text("Names this version of the answer (RFC 9110 §8.8.3).", 100)),
         ("Cache-Control", text("How long the answer may be kept (RFC 9111).", 100)),
         ("Location", text("Where it is.", 300)),

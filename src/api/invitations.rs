@@ -8,11 +8,7 @@ use crate::{
         invitation::{Invitation, store},
         proof::{Claim, Purpose},
     },
-    api::{
-        mailed,
-        roles::RoleName,
-        shapes::InvitationStatus,
-    },
+    api::{mailed, roles::RoleName, shapes::InvitationStatus},
     audit::{self, Entry, Event},
     edge::{
         guard::May,
@@ -46,7 +42,7 @@ pub struct Invite {
     email: Field<Email>,
     /// Roles that wait for the guest.
     #[garde(length(max = role::MAX_ROLES))]
-    #[schema(value_type = BTreeSet<RoleName>, max_items = 100)]
+    #[schema(value_type = Vec<RoleName>, max_items = 100)]
     #[serde(default)]
     roles: BTreeSet<String>,
     /// Department that waits for the guest.

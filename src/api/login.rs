@@ -365,7 +365,7 @@ pub async fn csrf(_: WithCookie, session: Session) -> Result<HttpResponse, ApiEr
 /// Sign out
 ///
 /// The session ends on the server, with every token of it; its cookie is removed and leads nowhere.
-#[utoipa::path(post, path = "/v1/auth/logout", tag = "auth", responses((status = 204, description = "Signed out", headers(("Set-Cookie")))))]
+#[utoipa::path(post, path = "/v1/auth/logout", tag = "auth", responses((status = 204, description = "Signed out", headers(("Set-Cookie"), ("Clear-Site-Data")))))]
 pub async fn logout(signed_in: SignedIn, state: Data<State>, session: Session) -> Result<HttpResponse, ApiError> {
     let SignedIn { principal, caller } = signed_in;
     let now = state.clock.now();

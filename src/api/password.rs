@@ -54,7 +54,7 @@ pub struct ChangePassword {
 /// goes on under a new id and with a new CSRF token; one with tokens ends, and its client signs in with the new password.
 #[utoipa::path(post, path = "/v1/me/password", tag = "me", request_body = ChangePassword,
     responses((status = 200, description = "The session's new CSRF token", body = CsrfToken, headers(("Set-Cookie"))),
-        (status = 204, description = "Changed and signed out: it was a session with tokens", headers(("Set-Cookie")))))]
+        (status = 204, description = "Changed and signed out: it was a session with tokens", headers(("Set-Cookie"), ("Clear-Site-Data")))))]
 pub async fn change_password(
     signed_in: SignedIn,
     state: Data<State>,

@@ -135,7 +135,7 @@ pub struct AccountClosing {
 /// Nobody is signed in any more. After some days the account and everything about its owner is erased; a letter carries the link
 /// that keeps it.
 #[utoipa::path(post, path = "/v1/me/close", tag = "me", request_body = CloseAccount,
-    responses((status = 200, description = "It will be erased", body = AccountClosing, headers(("Set-Cookie")))))]
+    responses((status = 200, description = "It will be erased", body = AccountClosing, headers(("Set-Cookie"), ("Clear-Site-Data")))))]
 pub async fn close_account(
     signed_in: SignedIn,
     state: Data<State>,

@@ -147,3 +147,8 @@ pub enum ViewerFile {
 #[derive(ToSchema)]
 #[schema(format = "binary", max_length = 4_194_304)]
 pub struct FileContents(String);
+
+/// Versions of an answer that the caller has (RFC 9110 §13.1.2).
+#[derive(ToSchema)]
+#[schema(max_length = 1024, pattern = r#"^(\*|(W/)?"[\x21\x23-\x7e]*"([ \t]*,[ \t]*(W/)?"[\x21\x23-\x7e]*")*)?$"#, example = "*")]
+pub struct EntityTags(String);

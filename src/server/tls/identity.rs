@@ -131,7 +131,9 @@ fn for_server(names: &[&str], clock: &Clock, life: Duration) -> anyhow::Result<C
     params.distinguished_name.push(DnType::CommonName, names.first().copied().unwrap_or_default());
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.not_before = clock.now() - Duration::DAY;
-    params.not_after = clock.now() + life;
+    params.not_after = params.not_before + life;
+    // RFC 5280 §4.2.1.1: strict verifiers find the issuer by it
+    params.use_authority_key_identifier_extension = true;
     Ok(params)
 }
 
