@@ -5,15 +5,12 @@
 //! Practices 7.http2, 4.dos. Attacks: `tests/suite/attacks/s07_tls/`, `tests/suite/attacks/s04_rate_limits/`.
 
 use super::listener::{Listener, Stream, pace};
-use crate::{
-    edge::pace::Pace,
-    error::{ApiError, ErrorCode},
-};
+use crate::edge::pace::Pace;
 use actix_http::{BoxedPayloadStream, Payload, Request};
 use actix_server::GracefulShutdownSignal;
 use actix_service::Service;
 use actix_web::{
-    Error, HttpResponse, ResponseError,
+    Error, HttpResponse,
     body::{BodySize, BoxBody, MessageBody},
     dev::ServiceResponse,
     error::PayloadError,
@@ -26,7 +23,6 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, server::conn::http2::Builder, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::{
-    convert::Infallible,
     future::Future,
     io,
     net::SocketAddr,
@@ -60,7 +56,7 @@ where
     let streams = Streams { pace: Rc::clone(&pace), limit: listener.request_timeout + listener.limits.stall };
     let answer = service_fn(|request| {
         let app = Rc::clone(app);
-        async move { Ok::<_, Infallible>(answer(&*app, request, peer).await) }
+        async move { answer(&*app, request, peer).await }
     });
     let mut connection = pin!(
         Builder::new(streams)
@@ -124,19 +120,17 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for Streams {
     }
 }
 
-async fn answer<A>(app: &A, request: hyper::Request<Incoming>, peer: SocketAddr) -> hyper::Response<Answer>
+async fn answer<A>(app: &A, request: hyper::Request<Incoming>, peer: SocketAddr) -> io::Result<hyper::Response<Answer>>
 where
     A: Service<Request, Response = ServiceResponse<BoxBody>, Error = Error>,
 {
     let is_head = request.method() == hyper::Method::HEAD;
-    let response = match as_over_http1(request, peer) {
-        Some(request) => app.call(request).await.map_or_else(|error| error.error_response(), |answer| answer.into_parts().1),
-        None => ApiError::new(ErrorCode::Malformed).error_response(),
-    };
-    as_over_http2(response, is_head)
+    let request = as_over_http1(request, peer).ok_or(io::ErrorKind::InvalidInput)?;
+    let response = app.call(request).await.map_or_else(|error| error.error_response(), |answer| answer.into_parts().1);
+    Ok(as_over_http2(response, is_head))
 }
 
-/// `None`: what cannot be a request to this service, like CONNECT or two different hosts.
+/// `None`: what HTTP/1.1 has no words for; the stream is reset.
 fn as_over_http1(request: hyper::Request<Incoming>, peer: SocketAddr) -> Option<Request> {
     let (parts, body) = request.into_parts();
     let mut request = Request::with_payload(payload(body));
@@ -144,17 +138,19 @@ fn as_over_http1(request: hyper::Request<Incoming>, peer: SocketAddr) -> Option<
     head.version = Version::HTTP_2;
     head.peer_addr = Some(peer);
     head.method = Method::from_bytes(parts.method.as_str().as_bytes()).ok()?;
-    head.uri = parts.uri.path_and_query()?.as_str().parse().ok()?;
+    let authority = parts.uri.authority().map(hyper::http::uri::Authority::as_str);
+    // CONNECT has no path, here as there
+    let target = parts.uri.path_and_query().map(hyper::http::uri::PathAndQuery::as_str).or(authority)?;
+    head.uri = target.parse().ok()?;
     for (name, value) in &parts.headers {
         let name = header::HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
         head.headers.append(name, header::HeaderValue::from_bytes(value.as_bytes()).ok()?);
     }
-    // RFC 9113 §8.3.1: `:authority` stands for `Host`, and must not be at odds with it
-    if let Some(authority) = parts.uri.authority() {
-        if head.headers.get_all(header::HOST).any(|host| !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())) {
-            return None;
-        }
-        head.headers.insert(header::HOST, header::HeaderValue::from_str(authority.as_str()).ok()?);
+    // RFC 9113 §8.3.1: `:authority` stands for `Host`; beside another one it is a second host, which is refused as over HTTP/1.1
+    if let Some(authority) = authority
+        && head.headers.get_all(header::HOST).all(|host| host.as_bytes() != authority.as_bytes())
+    {
+        head.headers.append(header::HOST, header::HeaderValue::from_str(authority).ok()?);
     }
     Some(request)
 }

@@ -1,0 +1,13 @@
+//! Other people's programs judge the service as it is built: libraries that verify its tokens, a fuzzer, a TLS scanner, slow and
+//! hostile clients.
+//!
+//! `cargo test --features interop --test interop`; needs Node.js 20, npm, Python 3.11 with venv and their package registries on the
+//! first run, and slowhttptest and h2load (Debian: slowhttptest, nghttp2-client). What is installed lies under `target/tmp/interop`.
+
+mod certificates;
+mod fuzzing;
+mod http2;
+mod scanners;
+mod service;
+mod slow_clients;
+mod verifiers;
