@@ -12,8 +12,8 @@ pub mod outbox;
 mod postgres_binaries;
 pub mod process;
 pub mod redaction;
+pub mod redis;
 #[cfg_attr(not(feature = "sentry"), path = "no_reports.rs")]
 pub mod reports;
-pub mod redis;
 pub mod telemetry;
 pub mod window;

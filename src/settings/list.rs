@@ -84,7 +84,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "PORTCULLIS_LOG",
-        "info,actix_http=off,actix_server=warn,actix_session=warn,rustls_acme=warn,sqlx::postgres::notice=warn",
+        "info,actix_http=off,actix_server=warn,actix_session=warn,html5ever=off,rustls_acme=warn,sqlx::postgres::notice=warn",
         "what is logged: a level or tracing directives",
     ),
     optional("PORTCULLIS_LOG_FORMAT", "`json` or `pretty`; otherwise pretty in development, JSON in production"),

@@ -100,7 +100,7 @@ async fn every_error_is_enveloped_and_documented() {
         }
         for answer in answers {
             let status = answer.status.as_u16();
-            let response = operation.response(&document, status);
+            let response = operation.response(document, status);
             let response = response.unwrap_or_else(|| panic!("{}: {status} is not documented", operation.name()));
             for header in ["X-Request-Id", "WWW-Authenticate", "Retry-After"] {
                 let is_there = !answer.header(header).is_empty();
@@ -137,7 +137,7 @@ fn the_document_is_whole() {
         let responses = value["responses"].as_object().unwrap();
         assert!(responses.keys().any(|status| status.starts_with('2') || status.starts_with('3')), "{name} has no success");
         for (status, response) in responses {
-            let response = resolve(&document, response);
+            let response = resolve(document, response);
             assert!(response["description"].as_str().is_some_and(|text| !text.is_empty()), "{name} {status}");
             let content = response.get("content").and_then(Value::as_object);
             assert!(
@@ -164,7 +164,7 @@ fn closed_lists_are_closed_and_no_input_takes_unknown_fields() {
     assert_eq!(names("Event"), Event::ALL.iter().map(|event| event.name()).collect::<Vec<_>>());
     assert_eq!(names("Permission"), Permission::ALL.iter().map(|permission| permission.name()).collect::<Vec<_>>());
     for operation in operations().into_iter().filter(Operation::has_body) {
-        let schema = resolve(&document, &operation.value["requestBody"]["content"]["application/json"]["schema"]);
+        let schema = resolve(document, &operation.value["requestBody"]["content"]["application/json"]["schema"]);
         assert_eq!(schema["additionalProperties"], json!(false), "{}", operation.name());
     }
 }
@@ -175,7 +175,7 @@ async fn every_file_that_the_document_names_is_served_as_it_says() {
     let document = document();
     for (path, parameter) in [("/go/{page}", "{page}"), ("/go/assets/{name}", "{name}"), ("/docs/{file}", "{file}")] {
         let operation = &document["paths"][path]["get"];
-        let names = resolve(&document, &operation["parameters"][0]["schema"])["enum"].clone();
+        let names = resolve(document, &operation["parameters"][0]["schema"])["enum"].clone();
         let media_types: BTreeSet<&str> = operation["responses"]["200"]["content"].as_object().unwrap().keys().map(String::as_str).collect();
         for name in names.as_array().unwrap() {
             let answer = app.visitor().get(&path.replace(parameter, name.as_str().unwrap())).await;

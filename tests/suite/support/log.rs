@@ -52,7 +52,9 @@ pub fn install() {
         let memory = Memory::default();
         let writer = memory.clone();
         // more than production ever logs
-        subscriber(LogFormat::Json, EnvFilter::new("debug,portcullis=trace"), false, move || Kept(writer.clone()), None).unwrap().init();
+        subscriber(LogFormat::Json, EnvFilter::new("debug,portcullis=trace,html5ever=off"), false, move || Kept(writer.clone()), None)
+            .unwrap()
+            .init();
         // whatever a test provokes on purpose, and still to be seen where a test fails
         let shown = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {

@@ -2,8 +2,8 @@
 
 pub mod app;
 pub mod canaries;
-pub mod ingest;
 pub mod counts;
+pub mod ingest;
 pub mod log;
 pub mod operations;
 pub mod people;

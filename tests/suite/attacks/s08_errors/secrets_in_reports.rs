@@ -12,7 +12,7 @@ use actix_web::{
 };
 use portcullis::{
     api,
-    edge::{self, rate_limit::address::AddressQuota},
+    edge::{self, rate_limit::buckets::Buckets},
     platform::{
         local_postgres::LocalPostgres,
         reports::Reports,
@@ -49,7 +49,7 @@ async fn a_fault_and_a_panic_are_reported_without_anything_of_the_request() {
     let filter = EnvFilter::new("info");
     let _reported =
         tracing::subscriber::set_default(subscriber(LogFormat::Json, filter, false, move || writer.clone(), Some(reports.clone())).unwrap());
-    let quota = AddressQuota::new(&app.state.settings.quotas).unwrap();
+    let quota = Buckets::new(&app.state.settings.quotas).unwrap();
     let handlers = |config: &mut web::ServiceConfig| {
         api::configure(config);
         config.route("/boom/{x}", web::get().to(boom));
@@ -60,6 +60,7 @@ async fn a_fault_and_a_panic_are_reported_without_anything_of_the_request() {
             .uri(path)
             .peer_addr("203.0.113.77:4000".parse().unwrap())
             .insert_header(("cookie", ada.cookie.clone().unwrap()))
+            .insert_header(("host", "localhost"))
             .insert_header(("user-agent", "canary-agent"))
             .insert_header(("x-canary", "canary"))
             .insert_header(("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
