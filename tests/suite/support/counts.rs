@@ -3,12 +3,13 @@
 use super::app::TestApp;
 use portcullis::edge::rate_limit::{Count, Quota, give_back, try_spend_at};
 use std::collections::BTreeMap;
-use time::Duration;
+use time::{Duration, Time};
 
 /// Walks through time, counts at both under fixed and sliding windows, alone and together, gives some back, and compares every answer
 /// and every time to wait.
 pub async fn count_alike(one: &TestApp, other: &TestApp) {
-    let mut now = one.clock.now();
+    // tomorrow's midnight: the same walk every day, and nothing of it is tidied away meanwhile
+    let mut now = one.clock.now().replace_time(Time::MIDNIGHT) + Duration::days(1);
     let (mut passed, mut refused) = (0, BTreeMap::new());
     for step in 0_i64..300 {
         now += Duration::milliseconds(step * step * 7919 % 190_000);
