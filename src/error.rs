@@ -206,7 +206,7 @@ pub struct Limit {
     pub quota: &'static str,
     /// The most in a window.
     pub number: u32,
-    /// The window.
+    /// The window; zero: it is a number at once.
     pub window: Duration,
 }
 
@@ -216,7 +216,8 @@ impl Limit {
     pub fn fields(&self, left: u32, reset: u64) -> Vec<(HeaderName, HeaderValue)> {
         let Self { quota, number, window } = self;
         let state = format!("\"{quota}\";r={left};t={reset}");
-        let policy = format!("\"{quota}\";q={number};w={}", rounded_up(*window));
+        let unit = if window.is_zero() { r#"qu="concurrent-requests""#.into() } else { format!("w={}", rounded_up(*window)) };
+        let policy = format!("\"{quota}\";q={number};{unit}");
         // names of quotas are ASCII: nothing is left out
         [(RATE_LIMIT, state), (RATE_LIMIT_POLICY, policy)].into_iter().filter_map(|(name, text)| Some((name, text.try_into().ok()?))).collect()
     }

@@ -3,13 +3,19 @@
 use crate::{
     audit::alerts::signals::Signals,
     credentials::password::Passwords,
-    platform::{clock::Clock, keyring::Keyring, redis::Redis, window::Windows},
+    platform::{clock::Clock, keyring::Keyring, places::Places, redis::Redis, window::Windows},
     sessions::{revocation::Revocations, seen::Seen},
     settings::Settings,
 };
 use sqlx::PgPool;
 use std::sync::Arc;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
+
+/// Places of requests, by the settings.
+#[must_use]
+pub fn in_hand(settings: &Settings) -> Places {
+    Places::new(settings.connections.requests, settings.quotas.in_hand as usize, || metrics::gauge!("portcullis_requests_in_hand"))
+}
 
 /// Handles only: cheap to clone.
 #[derive(Clone)]
@@ -27,7 +33,7 @@ pub struct State {
     /// Which tokens are worth nothing any more.
     pub revocations: Revocations,
     /// Places of requests that are worked on.
-    pub in_hand: Arc<Semaphore>,
+    pub in_hand: Places,
     /// Where shared counters are, when not in Postgres.
     pub redis: Option<Redis>,
     /// Counters of this node alone, for when Redis is away.

@@ -52,7 +52,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
-use tracing::Instrument;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -125,20 +124,11 @@ pub async fn login(caller: Anyone, state: Data<State>, session: Session, body: V
     let device = known_device::read(&state, caller.caller.device_cookie.as_deref(), &email);
     let failures = Count::of(&state, Quota::LoginFailures, &[email.as_str()]);
     let spent = spend(&state, &quotas(&state, &email, &caller.caller, device, failures)).await?;
-
-    let verified = {
-        let (state, email) = (state.clone(), email.clone());
-        async move {
-            let verified = verify(&state, &email, &password, device, &spent).await;
-            // only a wrong password counts: neither the owner's own sign-ins nor our own faults may lock the owner out
-            if !matches!(&verified, Ok(Err(_))) {
-                give_back(&state, &spent).await?;
-            }
-            verified
-        }
-    };
-    // a task of its own: an owner who hangs up has not guessed
-    let verified = actix_web::rt::spawn(verified.in_current_span()).await.map_err(ApiError::internal)?;
+    let verified = verify(&state, &email, &password, device, &spent).await;
+    // only a wrong password counts: neither the owner's own sign-ins nor our own faults may lock the owner out
+    if !matches!(&verified, Ok(Err(_))) {
+        give_back(&state, &spent).await?;
+    }
     let proven = match verified? {
         Ok(proven) => proven,
         Err(refused) => return refuse(&state, &caller.caller, &email, refused).await,

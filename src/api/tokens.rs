@@ -42,7 +42,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
-use tracing::Instrument;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -176,8 +175,7 @@ pub async fn refresh_tokens(anyone: Anyone, state: Data<State>, body: Valid<Json
     };
     let from = state.settings.session_address.of(caller.client.0);
     let sent = Sent { token: SecretToken::sent(token), tie: tie.map(SecretToken::sent), from };
-    // a task of its own: whoever hangs up must not take back that a copy was seen
-    actix_web::rt::spawn(exchange(state, caller, sent, refresh_in).in_current_span()).await.map_err(ApiError::internal)?
+    exchange(state, caller, sent, refresh_in).await
 }
 
 async fn exchange(state: Data<State>, caller: Caller, sent: Sent, refresh_in: RefreshIn) -> Result<HttpResponse, ApiError> {

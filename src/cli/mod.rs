@@ -29,7 +29,7 @@ use crate::{
     },
     sessions::{revocation::Revocations, seen::Seen},
     settings::{self, Database, Environment, Settings, Tls, database::Login},
-    state::State,
+    state::{State, in_hand},
 };
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -42,10 +42,7 @@ use std::{
     sync::Arc,
     thread,
 };
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::Semaphore,
-};
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{EnvFilter, util::SubscriberInitExt};
 
 /// Files and sockets that are no clients': to the database, to the mail server, of operators.
@@ -214,7 +211,7 @@ async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result
     let mailer = Mailer { transport, from: settings.mail_from.clone() };
     let settings = Arc::new(settings);
     let state = State {
-        in_hand: Arc::new(Semaphore::new(settings.connections.requests)),
+        in_hand: in_hand(&settings),
         settings: settings.clone(),
         pool,
         revocations: Revocations::default(),

@@ -21,6 +21,7 @@ mod refusals;
 mod request_log;
 mod security_headers;
 pub mod session_cookie;
+mod to_the_end;
 mod trace_context;
 pub mod valid;
 
@@ -77,7 +78,9 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
         .wrap(from_fn(security_headers::security_headers))
         // 1. an id, the client's address, a line in the log
         .wrap(from_fn(request_log::request_log))
-        // 0. the connection knows that it is not idle
+        // 0. whoever hangs up stops nothing …
+        .wrap(from_fn(to_the_end::to_the_end))
+        // 0. … and the connection knows that it is not idle
         .wrap(from_fn(pace::in_hand))
         .app_data(Data::new(buckets.clone()))
         .app_data(state)

@@ -9,6 +9,7 @@ pub mod keyring;
 pub mod local_postgres;
 pub mod mail;
 pub mod outbox;
+pub mod places;
 mod postgres_binaries;
 pub mod process;
 pub mod redaction;

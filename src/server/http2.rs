@@ -1,7 +1,7 @@
 //! HTTP/2 by hyper, in front of the same application as HTTP/1.1: actix's own line of h2 has no fix for RUSTSEC-2026-0258.
 //! A request becomes what the same request would be over HTTP/1.1, so that no rule can be got around by the protocol.
 //!
-//! A stream that its client resets drops its handler at whatever it waits for: work that must be finished runs in a task of its own.
+//! A stream that its client resets is given up here; the request on it goes on (`src/edge/to_the_end.rs`).
 //! Practices 7.http2, 4.dos. Attacks: `tests/suite/attacks/s07_tls/`, `tests/suite/attacks/s04_rate_limits/`.
 
 use super::listener::{Listener, Stream, pace};
@@ -53,7 +53,7 @@ where
 {
     let pace = Rc::clone(pace(&stream));
     pace.multiplexes();
-    let streams = Streams { pace: Rc::clone(&pace), limit: listener.request_timeout + listener.limits.stall };
+    let streams = Streams { pace: Rc::clone(&pace), limit: 2 * listener.request_timeout + listener.limits.stall };
     let answer = service_fn(|request| {
         let app = Rc::clone(app);
         async move { answer(&*app, request, peer).await }
@@ -101,7 +101,7 @@ async fn farewell(pace: &Pace) {
     tokio::time::sleep(FAREWELL).await;
 }
 
-/// Runs streams on this thread, each for so long: neither a handler nor a client that takes nothing of its answer keeps one for ever.
+/// Runs streams on this thread, each for so long (a body, the work on it, the answer): neither a handler nor a client that takes nothing of its answer keeps one for ever.
 #[derive(Clone)]
 struct Streams {
     pace: Rc<Pace>,

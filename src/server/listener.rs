@@ -2,14 +2,10 @@
 //! application a server thread.
 //! Practices 4.dos, 7.tls, 7.http2. Attacks: `tests/suite/attacks/s04_rate_limits/`, `tests/suite/attacks/s07_tls/`.
 
-use super::{
-    DRAIN_SECONDS,
-    admission::{Admission, Place},
-    http2,
-    paced::Paced,
-};
+use super::{DRAIN_SECONDS, admission::Admission, http2, paced::Paced};
 use crate::{
     edge::pace::{Limits, Pace},
+    platform::places::Place,
     settings::Connections,
 };
 use actix_http::{HttpService, Request};
@@ -155,11 +151,7 @@ where
 
     fn admit(&self, stream: &TcpStream) -> Option<(SocketAddr, Place)> {
         let peer = stream.peer_addr().ok()?;
-        let place = self.listener.admission.admit(peer.ip());
-        if place.is_none() {
-            metrics::counter!("portcullis_connections_refused_total").increment(1);
-        }
-        Some((peer, place?))
+        Some((peer, self.listener.admission.admit(peer.ip())?))
     }
 }
 

@@ -43,6 +43,7 @@ const fn histogram(name: &'static str, labels: &'static str, about: &'static str
 /// The closed list.
 pub const METRICS: &[Metric] = &[
     histogram("portcullis_request_seconds", "method route status", "requests: how many, how they ended, how long they took"),
+    gauge("portcullis_requests_in_hand", "", "requests that are worked on"),
     gauge("portcullis_connections_open", "", "connections to all listeners"),
     counter("portcullis_connections_refused_total", "", "connections that were closed at once: too many in all or of one client"),
     counter("portcullis_tls_handshakes_total", "outcome", "TLS handshakes: `ok`, `failed`"),

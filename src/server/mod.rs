@@ -84,7 +84,7 @@ impl Service {
             setting,
             tls: None,
             workers,
-            admission: Admission::new(limits.total, limits.of_address, settings.trusted_proxies.clone()),
+            admission: Admission::new(&limits, settings.trusted_proxies.clone()),
             limits,
             request_timeout: settings.request_timeout,
         };

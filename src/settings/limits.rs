@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct Quotas {
     /// Requests of one address at once.
     pub address_burst: u32,
+    /// Requests of one client address that are worked on at once.
+    pub in_hand: u32,
     /// Requests a second that an address gets back.
     pub address_per_second: u32,
     /// Requests of one signed-in person at once.
@@ -99,6 +101,7 @@ pub(super) fn quotas(read: &mut Reader) -> Quotas {
     Quotas {
         address_burst: read.number("PORTCULLIS_ADDRESS_QUOTA_BURST", 1..=100_000),
         address_per_second: read.number("PORTCULLIS_ADDRESS_QUOTA_PER_SECOND", 1..=10_000),
+        in_hand: read.number("PORTCULLIS_ADDRESS_REQUESTS_IN_HAND", 1..=100_000),
         person_burst: read.number("PORTCULLIS_PERSON_QUOTA_BURST", 1..=100_000),
         person_per_second: read.number("PORTCULLIS_PERSON_QUOTA_PER_SECOND", 1..=10_000),
         nodes: read.number("PORTCULLIS_NODES", 1..=1000),

@@ -103,6 +103,7 @@ pub const SETTINGS: &[Setting] = &[
         "most connections of one client address (IPv6: one /64; trusted proxies: no limit of their own), 1 to 1000000",
     ),
     setting("PORTCULLIS_REQUESTS_IN_HAND", "1000", "requests that are worked on at once, 10 to 100000; more are answered 503"),
+    setting("PORTCULLIS_ADDRESS_REQUESTS_IN_HAND", "50", "of these of one client address (IPv6: one /64), 1 to 100000; more are answered 429"),
     setting("PORTCULLIS_HTTP2_STREAMS", "100", "requests that one HTTP/2 connection may have open, 1 to 1000"),
     setting("PORTCULLIS_HANDSHAKE_TIMEOUT_SECONDS", "5", "time to agree on TLS, 1 to 60"),
     setting("PORTCULLIS_IDLE_TIMEOUT_SECONDS", "30", "a connection without a request is closed, 1 to 3600"),

@@ -59,6 +59,8 @@ pub enum Strategy {
     /// So many until the window ends, which begins with the first. For letters and the like: a burst around its end does no harm, and
     /// "so many a day" is what a person is told.
     FixedWindow,
+    /// So many that are not finished. For requests: each holds memory and a place while it lasts.
+    AtOnce,
     /// A row that only a success ends, counted and not refused: what follows is the caller's business.
     Row,
 }
@@ -71,6 +73,7 @@ impl Strategy {
             Self::TokenBucket => "token bucket",
             Self::SlidingWindow => "sliding window",
             Self::FixedWindow => "fixed window",
+            Self::AtOnce => "at once",
             Self::Row => "row",
         }
     }
@@ -117,7 +120,7 @@ macro_rules! quotas {
                 number(quotas)
             }
 
-            /// The window; of a bucket: until it is full again.
+            /// The window; of a bucket: until it is full again; zero: there is none.
             #[must_use]
             pub fn window(self, quotas: &Quotas) -> Duration {
                 let window: fn(&Quotas) -> Duration = match self { $(Self::$variant => $window),* };
@@ -145,6 +148,8 @@ quotas! {
     Address = "address", Address, TokenBucket, |q| q.address_burst, |q| refill(q.address_burst, q.address_per_second), "PORTCULLIS_ADDRESS_QUOTA_BURST";
     /// Requests of any kind by somebody who is signed in, from wherever.
     Person = "person", Person, TokenBucket, |q| q.person_burst, |q| refill(q.person_burst, q.person_per_second), "PORTCULLIS_PERSON_QUOTA_BURST";
+    /// Requests of any kind that are not answered yet.
+    InHand = "in_hand", Address, AtOnce, |q| q.in_hand, |_| Duration::ZERO, "PORTCULLIS_ADDRESS_REQUESTS_IN_HAND";
     /// Failed sign-ins, by an unknown device.
     LoginFromAddress = "login_from_address", AccountAndAddress, SlidingWindow, |q| q.login, QUARTER, "PORTCULLIS_LOGIN_QUOTA";
     /// Failed sign-ins from everywhere, by unknown devices.
@@ -193,13 +198,13 @@ fn refill(burst: u32, per_second: u32) -> Duration {
 }
 
 impl Quota {
-    /// How a window counts it; each of `nodes` its part, where they cannot count together. Buckets are not counted this way.
+    /// How a window counts it; each of `nodes` its part, where they cannot count together. Buckets and places are not counted this way.
     pub(super) fn rule(self, quotas: &Quotas, nodes: u32) -> Rule {
         let window_ms = i64::try_from(self.window(quotas).whole_milliseconds()).unwrap_or(i64::MAX / 2);
         let number = (self.number(quotas) / nodes.max(1)).max(1);
         match self.strategy() {
             Strategy::SlidingWindow => Rule::sliding(number, window_ms),
-            Strategy::FixedWindow | Strategy::TokenBucket => Rule::fixed(number, window_ms),
+            Strategy::FixedWindow | Strategy::TokenBucket | Strategy::AtOnce => Rule::fixed(number, window_ms),
             Strategy::Row => Rule::fixed(u32::MAX, window_ms),
         }
     }

@@ -113,7 +113,6 @@ pub async fn try_spend_at(state: &State, counts: &[Count], now: OffsetDateTime) 
     // whoever waits for the last of them is not refused again
     let refused = counted.iter().filter(|(_, counted)| counted.is_over).max_by_key(|(_, counted)| counted.frees_at_ms);
     let Some((Count { quota, .. }, Counted { frees_at_ms, .. })) = refused else { return Ok(Ok(Spent { store, counted })) };
-    metrics::counter!("portcullis_quota_refusals_total", "quota" => quota.name()).increment(1);
     let wait_ms = u64::try_from(frees_at_ms - now).unwrap_or_default().max(1000);
     Ok(Err(exhausted(*quota, state, std::time::Duration::from_millis(wait_ms))))
 }
@@ -159,8 +158,9 @@ pub async fn forget(state: &State, connection: &mut PgConnection, count: Count) 
     Ok(())
 }
 
-/// What a caller is told about a quota that is used up.
-fn exhausted(quota: Quota, state: &State, wait: std::time::Duration) -> Exhausted {
+/// What a caller and the metrics are told about a quota that is used up.
+pub(super) fn exhausted(quota: Quota, state: &State, wait: std::time::Duration) -> Exhausted {
+    metrics::counter!("portcullis_quota_refusals_total", "quota" => quota.name()).increment(1);
     let quotas = &state.settings.quotas;
     Exhausted { limit: Limit { quota: quota.name(), number: quota.number(quotas), window: quota.window(quotas).unsigned_abs() }, wait }
 }

@@ -11,6 +11,7 @@ fn test_of(quota: Quota) -> &'static str {
     match quota {
         Quota::Address => "address_flood",
         Quota::Person => "scraping",
+        Quota::InHand => "request_flood",
         Quota::LoginFromAddress | Quota::LoginToAccount | Quota::LoginFromNetwork | Quota::Reauthentication => "password_guessing",
         Quota::LoginFromDevice | Quota::LoginFailures | Quota::WrongProofs | Quota::LettersFromAddress => "lock_out_weapon",
         Quota::RefreshOfSession | Quota::RefreshOfPerson | Quota::RefreshFromNetwork => "refresh_flood",
@@ -25,6 +26,7 @@ fn test_of(quota: Quota) -> &'static str {
 
 fn time(seconds: i64) -> String {
     match seconds {
+        0 => "–".into(),
         s if s % 86_400 == 0 => format!("{} d", s / 86_400),
         s if s % 3600 == 0 => format!("{} h", s / 3600),
         s if s % 60 == 0 => format!("{} min", s / 60),

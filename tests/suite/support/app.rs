@@ -26,7 +26,7 @@ use portcullis::{
     },
     sessions::{revocation::Revocations, seen::Seen},
     settings::{Settings, Tls},
-    state::State,
+    state::{State, in_hand},
 };
 use reqwest::{Certificate, Client, redirect};
 use serde_json::json;
@@ -38,7 +38,6 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::Semaphore;
 
 pub const PASSWORD: &str = "wet gravel under a tin moon";
 pub const PUBLIC_URL: &str = "https://localhost:8443";
@@ -65,13 +64,14 @@ pub fn over_http1() -> bool {
 }
 
 /// Numbers that no ordinary test meets.
-const ROOMY: [(&str, &str); 19] = [
+const ROOMY: [(&str, &str); 20] = [
     ("PORTCULLIS_PUBLIC_URL", PUBLIC_URL),
     ("PORTCULLIS_HTTPS_LISTEN", "127.0.0.1:0"),
     ("PORTCULLIS_HTTP_LISTEN", "off"),
     ("PORTCULLIS_OPERATOR_LISTEN", "off"),
     ("PORTCULLIS_WORKERS", "1"),
     ("PORTCULLIS_ADDRESS_QUOTA_BURST", "100000"),
+    ("PORTCULLIS_ADDRESS_REQUESTS_IN_HAND", "10000"),
     ("PORTCULLIS_PERSON_QUOTA_BURST", "100000"),
     ("PORTCULLIS_REFRESH_QUOTA", "10000"),
     ("PORTCULLIS_WRONG_PROOF_QUOTA", "10000"),
@@ -120,7 +120,7 @@ impl TestApp {
         let hashing = settings.hashing;
         let passwords = Passwords::new(HashPool::start(1, hashing.queue).unwrap(), keyring.clone(), hashing.cost);
         let state = State {
-            in_hand: Arc::new(Semaphore::new(settings.connections.requests)),
+            in_hand: in_hand(&settings),
             settings,
             pool: database.pool.clone(),
             clock: clock.clone(),
