@@ -2,7 +2,7 @@
 //! application a server thread.
 //! Practices 4.dos, 7.tls, 7.http2. Attacks: `tests/suite/attacks/s04_rate_limits/`, `tests/suite/attacks/s07_tls/`.
 
-use super::{DRAIN_SECONDS, admission::Admission, http2, paced::Paced};
+use super::{DRAIN_SECONDS, admission::Admission, http2, paced::Paced, singly::Singly};
 use crate::{
     edge::pace::{Limits, Pace},
     platform::places::Place,
@@ -34,8 +34,8 @@ use tokio_util::either::Either;
 
 /// Connections that may wait for a thread to take them.
 const BACKLOG: u32 = 1024;
-/// What the system may hold of answers that a client has not taken, in bytes a connection.
-const SEND_BUFFER: u32 = 256 << 10;
+/// What the system may hold each way, of requests that we have not read and of answers that a client has not taken, in bytes a connection.
+const SOCKET_BUFFER: u32 = 256 << 10;
 
 /// What a client may be served through.
 pub(super) type Stream = Either<TlsStream<Paced>, Paced>;
@@ -91,7 +91,8 @@ fn bind(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
     // bounds what slow readers cost, and lets their progress be seen; connections inherit it
-    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.set_send_buffer_size(SOCKET_BUFFER)?;
+    socket.set_recv_buffer_size(SOCKET_BUFFER)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
 }
@@ -132,7 +133,7 @@ struct Worker<A, H> {
 impl<A, H> Worker<A, H>
 where
     A: Service<Request, Response = ServiceResponse<BoxBody>, Error = Error> + 'static,
-    H: Service<(Stream, Option<SocketAddr>)>,
+    H: Service<(Singly<Stream>, Option<SocketAddr>)>,
 {
     async fn connection(&self, stream: TcpStream) {
         let Some((peer, _place)) = self.admit(&stream) else { return };
@@ -145,7 +146,7 @@ where
         match protocol(&stream) {
             Some(b"h2") => http2::serve(stream, peer, &self.app, &self.listener, &self.stopping).await,
             // how it ended is nobody's business but the client's
-            _ => drop(self.http1.call((stream, Some(peer))).await),
+            _ => drop(self.http1.call((Singly::new(stream), Some(peer))).await),
         }
     }
 
@@ -174,7 +175,7 @@ fn http1<A>(
     listener: &Listener,
     stopping: &GracefulShutdownSignal,
     app: Rc<A>,
-) -> impl Future<Output = Result<impl Service<(Stream, Option<SocketAddr>)> + use<A>, ()>> + use<A>
+) -> impl Future<Output = Result<impl Service<(Singly<Stream>, Option<SocketAddr>)> + use<A>, ()>> + use<A>
 where
     A: Service<Request, Response = ServiceResponse<BoxBody>, Error = Error> + 'static,
 {
@@ -186,7 +187,7 @@ where
             let stopping = stopping.clone();
             async move { stopping.notified().await }
         })
-        .on_connect_ext(|stream: &Stream, data| _ = data.insert(Rc::clone(pace(stream))))
+        .on_connect_ext(|stream: &Singly<Stream>, data| _ = data.insert(Rc::clone(pace(stream.get_ref()))))
         .h1(fn_factory(move || ready(Ok::<_, ()>(Rc::clone(&app)))))
         .new_service(())
 }

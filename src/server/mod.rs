@@ -8,6 +8,7 @@ mod listener;
 pub mod metrics;
 mod paced;
 mod redirect;
+mod singly;
 pub mod tls;
 
 use crate::{

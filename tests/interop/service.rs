@@ -102,6 +102,13 @@ impl Service {
         Self { child, url, port, folder, settings, _drain: thread::spawn(move || lines.for_each(drop)) }
     }
 
+    /// The most memory that it has ever had, in KiB.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        most.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     pub fn authority(&self) -> PathBuf {
         self.folder.path().join("data/tls/ca.pem")
     }

@@ -1,7 +1,7 @@
-//! slowhttptest holds connections open with heads, bodies and reads that never end; h2load asks as fast as it can over HTTP/2. Somebody at
-//! another address is served all the same.
+//! slowhttptest holds connections open with heads, bodies and reads that never end; h2load asks as fast as it can over HTTP/2; a script
+//! sends request after request and reads nothing. Somebody at another address is served all the same, from the same memory.
 
-use crate::service::Service;
+use crate::service::{Service, python};
 use std::{
     process::{Command, Stdio},
     thread,
@@ -71,4 +71,18 @@ fn a_flood_over_http_2_keeps_nobody_out() {
     // of thousands a second its own quota let some through
     let statuses = said.lines().find(|line| line.starts_with("status codes:")).unwrap_or_default();
     assert!(!statuses.contains(" 0 4xx") && statuses.contains(" 0 5xx"), "{said}");
+}
+
+#[test]
+fn requests_whose_answers_nobody_reads_fill_no_memory() {
+    let service = Service::with(&[]);
+    let mut attack = python("python");
+    attack.arg("tests/interop/pipelining_attacker.py").arg(&service.port).arg(service.authority()).args(["60", SECONDS]);
+    let before = service.memory();
+    let said = bystander_is_served(&service, &mut attack);
+    let sent = said.split_whitespace().next().and_then(|count| count.parse::<u32>().ok());
+    assert!(sent.is_some_and(|sent| sent > 20_000), "{said}");
+    // the most that it ever had: at sixteen decoded requests, a full buffer of input and one of output a connection
+    let grown = service.memory() - before;
+    assert!(grown < 64 << 10, "{grown} KiB more");
 }
