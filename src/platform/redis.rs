@@ -1,5 +1,6 @@
-//! A Redis or Valkey that may be away: no call waits long for it, and nothing waits for it at the start. When a call fails, all calls
-//! fail at once until a probe, every second and off the way of any request, finds it again; the log says when that begins and ends.
+//! A Redis or Valkey that may be away: no call waits long for it, and nothing waits for it at the start. When a call or a probe fails,
+//! all calls fail at once until a probe finds it again. Probes come every second, off the way of any request, so that the log and the
+//! metric tell the truth on a node without calls too, from the start on.
 //! Practice 4.distributed. Tests: `tests/cluster/`.
 
 use redis::{
@@ -11,7 +12,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     time::Duration,
 };
@@ -72,12 +73,19 @@ impl Script {
     }
 }
 
+/// Nobody has looked yet. Calls try it.
+const UNKNOWN: u8 = 0;
+/// It answered when last asked.
+const UP: u8 = 1;
+/// It did not.
+const AWAY: u8 = 2;
+
 /// The one connection, shared by all threads.
 #[derive(Clone)]
 pub struct Redis {
     client: Client,
     connection: Arc<Mutex<ConnectionManager>>,
-    is_up: Arc<AtomicBool>,
+    found: Arc<AtomicU8>,
     places: Arc<Semaphore>,
 }
 
@@ -89,14 +97,15 @@ impl Redis {
     pub fn new(address: Address) -> anyhow::Result<Self> {
         let Address(client) = address;
         let connection = Arc::new(Mutex::new(lazy(&client)?));
-        metrics::gauge!("portcullis_redis_up").set(1.0);
-        Ok(Self { client, connection, is_up: Arc::new(AtomicBool::new(true)), places: Arc::new(Semaphore::new(AT_ONCE)) })
+        // until the first probe, which comes at once
+        metrics::gauge!("portcullis_redis_up").set(0.0);
+        Ok(Self { client, connection, found: Arc::new(AtomicU8::new(UNKNOWN)), places: Arc::new(Semaphore::new(AT_ONCE)) })
     }
 
     /// Whether it was there when last asked.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        self.is_up.load(Ordering::Relaxed)
+        self.found.load(Ordering::Relaxed) == UP
     }
 
     /// Runs a script that answers with whole numbers.
@@ -106,10 +115,10 @@ impl Redis {
     pub async fn run(&self, script: &Script, keys: &[String], arguments: &[i64]) -> Result<Vec<i64>, Away> {
         // nobody closes it
         let _place = self.places.acquire().await.map_err(|_| Away)?;
-        if !self.is_up() {
+        if self.found.load(Ordering::Relaxed) == AWAY {
             return Err(Away);
         }
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut connection = self.shared();
         let mut invocation = script.0.prepare_invoke();
         invocation.key(keys).arg(arguments);
         let answer = tokio::time::timeout(PATIENCE, invocation.invoke_async(&mut connection)).await;
@@ -120,9 +129,13 @@ impl Redis {
         }
     }
 
+    fn shared(&self) -> ConnectionManager {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn lost(&self, error: &str) -> Away {
         // of many that fail at once, one says so
-        if self.is_up.swap(false, Ordering::Relaxed) {
+        if self.found.swap(AWAY, Ordering::Relaxed) != AWAY {
             tracing::warn!(error, "Redis is away: each node counts by itself, to its part of each quota");
             metrics::gauge!("portcullis_redis_up").set(0.0);
             metrics::counter!("portcullis_redis_outages_total").increment(1);
@@ -130,21 +143,34 @@ impl Redis {
         Away
     }
 
-    /// Looks whether it is back, if it was away: on a new connection, because the old one may hang half-open, and by writing, because
-    /// one that answers and cannot write is of no use.
+    /// Looks whether it is there: by writing, because one that answers and cannot write is of no use; and if it was not there before, on
+    /// a new connection, because the old one may hang half-open.
     pub async fn probe(&self) {
+        let fresh = (!self.is_up()).then(|| lazy(&self.client));
+        let mut connection = match fresh {
+            None => self.shared(),
+            Some(Ok(fresh)) => fresh,
+            Some(Err(_)) => return,
+        };
+        let mut write = redis::cmd("SET");
+        write.arg("portcullis:probe").arg(1).arg("PX").arg(1000);
+        match tokio::time::timeout(PATIENCE, write.query_async::<()>(&mut connection)).await {
+            Ok(Ok(())) => self.found(connection),
+            Ok(Err(error)) => _ = self.lost(&error.to_string()),
+            Err(_) => _ = self.lost("no answer in time"),
+        }
+    }
+
+    fn found(&self, connection: ConnectionManager) {
         if self.is_up() {
             return;
         }
-        let Ok(mut fresh) = lazy(&self.client) else { return };
-        let mut write = redis::cmd("SET");
-        write.arg("portcullis:probe").arg(1).arg("PX").arg(1000);
-        if let Ok(Ok(())) = tokio::time::timeout(PATIENCE, write.query_async::<()>(&mut fresh)).await {
-            *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
-            self.is_up.store(true, Ordering::Relaxed);
-            tracing::info!("Redis is back: nodes count together again");
-            metrics::gauge!("portcullis_redis_up").set(1.0);
+        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = connection;
+        match self.found.swap(UP, Ordering::Relaxed) {
+            UNKNOWN => tracing::info!("Redis is there: nodes count together"),
+            _ => tracing::info!("Redis is back: nodes count together again"),
         }
+        metrics::gauge!("portcullis_redis_up").set(1.0);
     }
 }
 

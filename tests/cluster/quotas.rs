@@ -53,6 +53,28 @@ async fn both_use_redis(nodes: [&TestApp; 2]) {
     }
 }
 
+fn told(what: &str) -> usize {
+    log::text().lines().filter(|line| line.contains(what)).count()
+}
+
+/// The log and the metric (which says what `is_up` says) are true before the first call and between calls.
+#[actix_web::test]
+async fn a_node_without_calls_knows_whether_redis_is_there() {
+    let _alone = crate::alone().await;
+    log::install();
+    let mut redis = RedisServer::start();
+    let (there_before, away_before) = (told("Redis is there"), told("Redis is away"));
+    let (app, other) = two_nodes(Some(&redis.url())).await;
+    both_use_redis([&app, &other]).await;
+    assert_eq!(told("Redis is there") - there_before, 2);
+
+    redis.kill();
+    app.wait_for("the outage to be noticed", async || (told("Redis is away") - away_before == 2).then_some(())).await;
+    assert!([&app, &other].iter().all(|node| !node.state.redis.as_ref().unwrap().is_up()));
+    let _late = app.node_with(&[("REDIS_URL", &redis.url())]).await;
+    app.wait_for("it to be missed at the start", async || (told("Redis is away") - away_before == 3).then_some(())).await;
+}
+
 #[actix_web::test]
 async fn a_thousand_at_once_get_exactly_the_quota_in_either_store() {
     let _alone = crate::alone().await;
@@ -85,6 +107,7 @@ async fn redis_counts_as_postgres_does() {
     let numbers = [("PORTCULLIS_LOGIN_QUOTA", "4"), ("PORTCULLIS_INVITATION_QUOTA", "3")];
     let app = TestApp::with(&numbers).await;
     let other = app.node_with(&[numbers[0], numbers[1], ("REDIS_URL", url.as_str())]).await;
+    both_use_redis([&other, &other]).await;
     count_alike(&app, &other).await;
     assert!(other.state.redis.as_ref().unwrap().is_up(), "it was Redis that counted");
 }
@@ -97,7 +120,6 @@ async fn when_redis_goes_each_node_counts_its_part_and_when_it_is_back_both_coun
     let nodes = [&app, &other];
     assert_eq!(passed(nodes, "before", 100).await.iter().sum::<usize>(), 20);
 
-    let told = |what: &str| log::text().lines().filter(|line| line.contains(what)).count();
     let (away_before, back_before) = (told("Redis is away"), told("Redis is back"));
     redis.kill();
     assert_eq!(passed(nodes, "during", 400).await, [10, 10], "each node its half");
