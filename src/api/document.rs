@@ -186,8 +186,8 @@ fn headers() -> Vec<(&'static str, Header)> {
         ("X-Request-Id", HeaderBuilder::new().schema(Some(id)).description(Some("Names the request in the log.")).build()),
         ("Access-Control-Allow-Origin", text("The calling page's origin, where it is on the list.", 300)),
         ("Retry-After", HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds until it may work.")).build()),
-        ("RateLimit", text("The quota that is used up, and seconds until there is room, as `\"name\";r=0;t=30`.", 100)),
-        ("RateLimit-Policy", text("Its number and its window in seconds, as `\"name\";q=10;w=900`.", 100)),
+        ("RateLimit", text("What is left of each quota, and seconds until all of it or, of none, some is back: `\"name\";r=59;t=1`.", 200)),
+        ("RateLimit-Policy", text("Their numbers and their windows in seconds, as `\"name\";q=60;w=3`.", 200)),
         ("WWW-Authenticate", text("How to identify oneself (RFC 9110 §11.6.1).", 200)),
         ("Set-Cookie", text("The session, the known device or the refresh token; once for each.", 4096)),
         ("Clear-Site-Data", text("What the browser is to forget of this origin.", 100)),
@@ -198,8 +198,8 @@ fn headers() -> Vec<(&'static str, Header)> {
     ]
 }
 
-/// On every answer.
-const ALWAYS: [&str; 2] = ["X-Request-Id", "Access-Control-Allow-Origin"];
+/// On every answer that got as far as the layer in question.
+const ALWAYS: [&str; 4] = ["X-Request-Id", "Access-Control-Allow-Origin", "RateLimit", "RateLimit-Policy"];
 
 fn add_headers<'n>(response: &mut Response, names: impl IntoIterator<Item = &'n str>) {
     for name in names {
@@ -214,8 +214,7 @@ fn refusal(status: u16, codes: &BTreeSet<&str>) -> Response {
     add_headers(&mut response, ALWAYS);
     match status {
         401 => add_headers(&mut response, ["WWW-Authenticate"]),
-        429 => add_headers(&mut response, ["Retry-After", "RateLimit", "RateLimit-Policy"]),
-        503 => add_headers(&mut response, ["Retry-After"]),
+        429 | 503 => add_headers(&mut response, ["Retry-After"]),
         _ => {}
     }
     response

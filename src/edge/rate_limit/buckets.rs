@@ -19,6 +19,7 @@ use actix_web::{
     Error, HttpMessage,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
+    http::header::{HeaderMap, HeaderName, HeaderValue},
     middleware::Next,
     web::Data,
 };
@@ -64,20 +65,31 @@ impl<K: Hash + Eq + Clone> Kind<K> {
         })
     }
 
-    /// Passes a request on for a token, and says in the answer what is left.
+    /// Passes a request on for a token, and says in the answer what is left: also in a refusal, which has cost a token too.
     async fn pass<B: MessageBody + 'static>(&self, key: &K, request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
         let left = self.take(key)?;
-        let mut answer = next.call(request).await?;
         let full_in = self.limit.number.saturating_sub(left).div_ceil(self.per_second);
-        for (name, value) in self.limit.fields(left, full_in.into()) {
-            answer.headers_mut().append(name, value);
+        let fields = self.limit.fields(left, full_in.into());
+        let mut outcome = next.call(request).await;
+        match &mut outcome {
+            Ok(answer) => append(answer.headers_mut(), &fields),
+            Err(error) => error.add_response_mapper(move |mut answer| {
+                append(answer.headers_mut(), &fields);
+                answer
+            }),
         }
-        Ok(answer)
+        outcome
     }
 
     fn forget_full(&self) {
         self.limiter.retain_recent();
         self.limiter.shrink_to_fit();
+    }
+}
+
+fn append(headers: &mut HeaderMap, fields: &[(HeaderName, HeaderValue)]) {
+    for (name, value) in fields {
+        headers.append(name.clone(), value.clone());
     }
 }
 

@@ -39,3 +39,19 @@ async fn a_flood_from_one_address_is_cut_off_with_the_time_to_wait() {
         assert_eq!(Answer::of(preflight.try_clone().unwrap()).await.status, 200, "a preflight costs nothing");
     }
 }
+
+/// A stranger whose calls are all refused pays for them, and is told so.
+#[actix_web::test]
+async fn what_is_refused_says_what_is_left_too() {
+    let app = TestApp::start().await;
+    let (visitor, member) = (app.visitor(), app.member("ada@example.org").await);
+    let told = |answer: &Answer, quota: &str| answer.headers.get_all("ratelimit").iter().any(|value| value.to_str().unwrap().starts_with(quota));
+    let nobody = visitor.get("/v1/me").await;
+    let forged = Answer::of(visitor.request(Method::GET, "/v1/me").header("authorization", "Bearer forged")).await;
+    let beyond = member.get("/v1/users").await;
+    for (answer, status) in [(&nobody, 401), (&forged, 401), (&beyond, 403)] {
+        assert_eq!(answer.status, status);
+        assert!(told(answer, "\"address\";r=") && !answer.header("ratelimit-policy").is_empty(), "{status}: {:?}", answer.headers);
+    }
+    assert!(told(&beyond, "\"person\";r="), "{:?}", beyond.headers);
+}
