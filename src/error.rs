@@ -184,8 +184,8 @@ struct ErrorBody {
     /// The page that says what the code means and what a client should do; served by this service.
     #[schema(format = "uri", example = "https://localhost:8443/docs/errors#invalid")]
     docs: String,
-    /// The request's id, as in `x-request-id` and in the log. Missing where requests are not logged: on the listener that only
-    /// redirects and on the operators' one.
+    /// The request's id, as in `x-request-id` and in the log. Missing where requests are not logged: on the
+    /// operators' listener.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<Uuid>,
     /// What is wrong with which field.

@@ -86,8 +86,22 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
         .app_data(state)
 }
 
-/// What is spoken in clear text: to operators, whose network decides who gets here and who ask at no cost, and to those who are sent on to HTTPS.
-pub fn clear_text_app<F: FnOnce(&mut ServiceConfig)>(
+/// For those who speak clear text and are sent on to HTTPS: strangers, so each request leaves a record.
+pub fn redirecting_app<F: FnOnce(&mut ServiceConfig)>(
+    state: Data<State>,
+    handlers: F,
+) -> App<impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()> + use<F>> {
+    App::new()
+        .configure(handlers)
+        .wrap(from_fn(envelope::envelope))
+        .wrap(from_fn(security_headers::in_clear_text))
+        .wrap(from_fn(request_log::request_log))
+        .wrap(from_fn(pace::in_hand))
+        .app_data(state)
+}
+
+/// For operators, in clear text too. Their network decides who gets here: they ask at no cost, and so often that it is not logged.
+pub fn operators_app<F: FnOnce(&mut ServiceConfig)>(
     state: Data<State>,
     handlers: F,
 ) -> App<impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()> + use<F>> {

@@ -106,7 +106,7 @@ impl Service {
         let shared = data.clone();
         let redirecting = move || {
             let challenges = challenges.clone();
-            edge::clear_text_app(shared.clone(), move |config| redirect::configure(config, challenges))
+            edge::redirecting_app(shared.clone(), move |config| redirect::configure(config, challenges))
         };
         let http = settings.redirecting.map(|http| listener(http.listen, "PORTCULLIS_HTTP_LISTEN", 1).serve(redirecting)).transpose()?;
 
@@ -114,7 +114,7 @@ impl Service {
         let for_operators = move || {
             let metrics = metrics.clone();
             let answer = move || std::future::ready(HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(metrics.render()));
-            edge::clear_text_app(data.clone(), |config| {
+            edge::operators_app(data.clone(), |config| {
                 api::configure_health(config);
                 config.route("/metrics", web::get().to(answer));
             })

@@ -1,6 +1,9 @@
 //! A client speaks HTTP: it is sent to HTTPS at the configured place, or refused where the settings say so, and never served.
 
-use crate::support::app::{Answer, PUBLIC_URL, TestApp};
+use crate::support::{
+    app::{Answer, PUBLIC_URL, TestApp},
+    log,
+};
 
 #[actix_web::test]
 async fn clear_text_is_redirected_to_the_public_url_only_and_never_served() {
@@ -29,5 +32,13 @@ async fn calls_in_clear_text_are_refused_where_the_settings_say_so() {
     let login = app.client().post(format!("http://{http}/v1/auth/login")).json(&serde_json::json!({ "email": "a@b.example", "password": "x" }));
     let call = Answer::of(login).await;
     assert_eq!((call.status.as_u16(), call.code().as_str(), call.header("location")), (403, "HTTPS_REQUIRED", ""));
-    assert_eq!(Answer::of(app.client().get(format!("http://{http}/docs"))).await.status, 308);
+    let page = Answer::of(app.client().get(format!("http://{http}/docs"))).await;
+    assert_eq!(page.status, 308);
+    // whoever answers for what was seen on the way must be able to find it
+    assert_eq!(call.json()["error"]["request_id"].as_str(), Some(call.header("x-request-id")), "{}", call.text);
+    for (answer, code) in [(&call, "\"HTTPS_REQUIRED\""), (&page, "308")] {
+        let id = answer.header("x-request-id");
+        let records = log::text().lines().filter(|line| line.contains(id) && line.contains("\"message\":\"request\"") && line.contains(code)).count();
+        assert_eq!((id.len(), records), (36, 1));
+    }
 }
