@@ -63,9 +63,9 @@ fn check_text(query: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// serde stops at the first fault and does not say where: each field by itself tells.
-fn note_each<T: DeserializeOwned>(query: &str, faults: &mut Faults) {
-    let mut seen = HashMap::<&str, usize>::new();
+/// serde stops at the first fault and does not say where: each field by itself tells. What can be read is still held to its rules.
+fn note_each<T: DeserializeOwned + Validate<Context = ()>>(query: &str, faults: &mut Faults) {
+    let (mut seen, mut readable) = (HashMap::<&str, usize>::new(), Vec::new());
     for pair in query.split('&') {
         let (name, _) = pair.split_once('=').unwrap_or((pair, ""));
         *seen.entry(name).or_default() += 1;
@@ -74,8 +74,14 @@ fn note_each<T: DeserializeOwned>(query: &str, faults: &mut Faults) {
             // only the names of our own fields are known, so this one may be repeated
             Err(error) => faults.note(explain(name, &message(&error), "query")),
             Ok(_) if seen[name] == 2 => faults.note(FieldError { field: name.to_owned(), reason: "occurs twice".into() }),
+            Ok(_) if seen[name] == 1 => readable.push(pair),
             Ok(_) => {}
         }
+    }
+    if let Ok(value) = Query::<T>::from_query(&readable.join("&"))
+        && let Err(report) = value.validate()
+    {
+        faults.note_rules(&report);
     }
 }
 
@@ -114,9 +120,15 @@ mod tests {
         }
         let unknown = "query has an unknown field; known: text or limit";
         for (query, expected) in [
-            ("limit=canary&text=canary", "limit is not valid"),
+            ("limit=canary&text=canary", "limit is not valid; text length is greater than 5"),
             ("limit=10&text=canary", "limit greater than 9; text length is greater than 5"),
             ("text=a&text=b&limit=canary", "limit is not valid; text occurs twice"),
+            ("limit=10&canary=1", "limit greater than 9; query has an unknown field; known: text or limit"),
+            (
+                "limit=canary&text=canary&canary",
+                "limit is not valid; query has an unknown field; known: text or limit; text length is greater than 5",
+            ),
+            ("text=canary&text=b", "text occurs twice"),
             ("te%78t=a&text=b", "text occurs twice"),
             ("canary=1&canary=2", unknown),
             ("text[$ne]=a", unknown),
