@@ -27,7 +27,7 @@ const MAX_PASSES: usize = 5;
 pub struct About(String);
 
 impl About {
-    /// Cleans a text. What is taken out is no error: people paste from pages. Not normalised: composing a combining mark with the `>`
+    /// Cleans and trims a text. What is taken out is no error: people paste from pages. Not normalised: composing a combining mark with the `>`
     /// before it would break the markup.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ impl About {
         if [text, &clean].iter().any(|text| text.chars().any(|c| is_steering(c) && !matches!(c, '\n' | '\r' | '\t'))) {
             return Err("contains control or direction-changing characters");
         }
-        Ok(Self(clean))
+        Ok(Self(clean.trim().to_owned()))
     }
 
     /// The clean text, as HTML.
@@ -108,6 +108,8 @@ mod tests {
                 r#"<a rel="noopener noreferrer nofollow ugc">x</a><a rel="noopener noreferrer nofollow ugc">y</a>"#,
             ),
             ("a<img src=x>b<!-- c --><h1>d</h1>", "abd"),
+            (" \n<u> </u>a <b>b</b>\t", "a <b>b</b>"),
+            (" \n\u{2003}", ""),
             ("", ""),
         ] {
             assert_eq!(About::parse(text).unwrap().as_str(), expected, "{text}");
