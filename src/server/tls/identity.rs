@@ -12,6 +12,7 @@ use rcgen::{
     NameConstraints,
 };
 use rustls::{
+    Error,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     sign::CertifiedKey,
@@ -83,10 +84,13 @@ impl Identity {
     /// Certificate and key in a form that signs.
     ///
     /// # Errors
-    /// When they do not belong together.
+    /// When they do not belong together, or the certificate is of a kind that is not used (of version 1, say).
     pub fn certified(self) -> anyhow::Result<CertifiedKey> {
         let provider = aws_lc_rs::default_provider();
-        CertifiedKey::from_der(self.chain, self.key, &provider).context("the certificate and its key do not belong together")
+        CertifiedKey::from_der(self.chain, self.key, &provider).map_err(|error| match error {
+            Error::InconsistentKeys(_) => anyhow::anyhow!("the certificate and its key do not belong together"),
+            error => anyhow::Error::from(error).context("the certificate or its key cannot be used"),
+        })
     }
 
     /// When the certificate ends.

@@ -72,4 +72,8 @@ async fn a_new_certificate_is_taken_up_without_a_lost_request_and_a_bad_one_is_n
         app.wait_for("the refusal", async || (refusals() > before).then_some(())).await;
         assert!(is_shown(&second).await, "the one that worked stays");
     }
+    let before = refusals();
+    fs::remove_file(path("key.pem")).unwrap();
+    app.wait_for("the loss", async || (refusals() > before).then_some(())).await;
+    assert!(is_shown(&second).await, "the one that worked stays");
 }
