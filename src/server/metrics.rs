@@ -81,11 +81,17 @@ pub const METRICS: &[Metric] = &[
     gauge("process_start_time_seconds", "", "when the process started, in Unix time"),
 ];
 
-/// Gives each metric its text in `/metrics`.
+/// Gives each metric its text in `/metrics`, and each counter without labels its 0: a rule that asks for an increase misses the first one of
+/// a series that begins with it.
 pub(super) fn describe_all() {
-    for Metric { name, kind, about, .. } in METRICS {
+    for Metric { name, kind, labels, about } in METRICS {
         match kind {
-            Kind::Counter => describe_counter!(*name, *about),
+            Kind::Counter => {
+                describe_counter!(*name, *about);
+                if labels.is_empty() {
+                    metrics::counter!(*name).increment(0);
+                }
+            }
             Kind::Gauge => describe_gauge!(*name, *about),
             Kind::Histogram => describe_histogram!(*name, Unit::Seconds, *about),
         }
