@@ -98,7 +98,7 @@ pub struct Terms {
 }
 
 pub(super) fn quotas(read: &mut Reader) -> Quotas {
-    Quotas {
+    let quotas = Quotas {
         address_burst: read.number("PORTCULLIS_ADDRESS_QUOTA_BURST", 1..=100_000),
         address_per_second: read.number("PORTCULLIS_ADDRESS_QUOTA_PER_SECOND", 1..=10_000),
         in_hand: read.number("PORTCULLIS_ADDRESS_REQUESTS_IN_HAND", 1..=100_000),
@@ -113,19 +113,23 @@ pub(super) fn quotas(read: &mut Reader) -> Quotas {
         refresh_person: read.number("PORTCULLIS_REFRESH_PERSON_QUOTA", 3..=100_000),
         refresh_network: read.number("PORTCULLIS_REFRESH_NETWORK_QUOTA", 1..=100_000),
         wrong_proofs: read.number("PORTCULLIS_WRONG_PROOF_QUOTA", 1..=10_000),
-        letters_address: read.number("PORTCULLIS_LETTER_ADDRESS_QUOTA", 1..=100),
+        letters_address: read.number("PORTCULLIS_LETTER_ADDRESS_QUOTA", 1..=99),
         letters_day: read.number("PORTCULLIS_LETTER_DAY_QUOTA", 1..=1000),
         letters_network_day: read.number("PORTCULLIS_LETTER_NETWORK_DAY_QUOTA", 1..=1_000_000),
         letters_network: read.number("PORTCULLIS_LETTER_NETWORK_QUOTA", 1..=100_000),
         new_passwords: read.number("PORTCULLIS_NEW_PASSWORD_QUOTA", 3..=1000),
         login_failures: read.number("PORTCULLIS_LOGIN_FAILURES", 1..=100),
         reauthentication: read.number("PORTCULLIS_REAUTHENTICATION_QUOTA", 1..=1000),
-        letters: read.number("PORTCULLIS_LETTER_QUOTA", 1..=100),
+        letters: read.number("PORTCULLIS_LETTER_QUOTA", 2..=100),
         letter_cooldown: time::Duration::seconds(read.number("PORTCULLIS_LETTER_COOLDOWN_SECONDS", 0..=3600)),
         invitations: read.number("PORTCULLIS_INVITATION_QUOTA", 1..=100_000),
         operator_letters: read.number("PORTCULLIS_OPERATOR_LETTER_QUOTA", 1..=100),
         notices: read.number("PORTCULLIS_NOTICE_QUOTA", 5..=1000),
+    };
+    if quotas.letters_address >= quotas.letters {
+        read.refuse("PORTCULLIS_LETTER_ADDRESS_QUOTA", "must be less than PORTCULLIS_LETTER_QUOTA, so that the owner elsewhere gets a letter");
     }
+    quotas
 }
 
 pub(super) fn connections(read: &mut Reader) -> Connections {
@@ -157,7 +161,10 @@ pub(super) fn alerts(read: &mut Reader) -> Alerts {
         replays: read.number("PORTCULLIS_ALERT_REFRESH_REPLAYS", 1..=100),
         probing: read.number("PORTCULLIS_ALERT_PROBED_THINGS", 2..=10_000),
     };
-    Alerts { thresholds, operator_mail: read.optional("PORTCULLIS_OPERATOR_MAIL", |text| text.parse().map_err(|_| "must be `Name <address>`")) }
+    Alerts {
+        thresholds,
+        operator_mail: read.optional("PORTCULLIS_OPERATOR_MAIL", |text| text.parse().map_err(|_| "must be an address or `Name <address>`")),
+    }
 }
 
 pub(super) fn terms(read: &mut Reader) -> Terms {

@@ -125,11 +125,11 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "PORTCULLIS_LETTER_ADDRESS_QUOTA",
         "3",
-        "letters that strangers at one address may cause to one mailbox in an hour, 1 to 100: fewer than `PORTCULLIS_LETTER_QUOTA`, so that the owner elsewhere gets one",
+        "letters that strangers at one address may cause to one mailbox in an hour, 1 to 99: fewer than `PORTCULLIS_LETTER_QUOTA`, so that the owner elsewhere gets one",
     ),
     setting("PORTCULLIS_LETTER_DAY_QUOTA", "20", "letters that strangers may cause to one mailbox in a day, 1 to 1000"),
     setting("PORTCULLIS_LETTER_NETWORK_DAY_QUOTA", "200", "letters that strangers at one address may cause to anybody in a day, 1 to 1000000"),
-    setting("PORTCULLIS_LETTER_QUOTA", "5", "letters that strangers may cause to one mailbox in an hour, 1 to 100"),
+    setting("PORTCULLIS_LETTER_QUOTA", "5", "letters that strangers may cause to one mailbox in an hour, 2 to 100"),
     setting("PORTCULLIS_LETTER_NETWORK_QUOTA", "30", "letters that strangers at one address may cause to anybody in an hour, 1 to 100000"),
     setting("PORTCULLIS_NEW_PASSWORD_QUOTA", "20", "new passwords that are tried with one letter or by one person in 15 minutes, 3 to 1000"),
     setting("PORTCULLIS_LETTER_COOLDOWN_SECONDS", "60", "time between two such letters, 0 to 3600"),

@@ -232,7 +232,7 @@ impl Settings {
             read.optional("PORTCULLIS_PUBLIC_URL", |text| Origin::parse(text, false))
         };
         let issuer = public_url.as_ref().map_or_else(String::new, |origin| origin.as_str().to_owned());
-        let mail_from = read.optional("PORTCULLIS_MAIL_FROM", |text| text.parse().map_err(|_| "must be `Name <address>`"));
+        let mail_from = read.optional("PORTCULLIS_MAIL_FROM", |text| text.parse().map_err(|_| "must be an address or `Name <address>`"));
         let settings = Self {
             environment,
             https_listen,

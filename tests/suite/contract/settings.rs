@@ -33,6 +33,8 @@ fn every_mistake_is_told_at_once_and_no_secret_with_it() {
         ("PORTCULLIS_TLS_KEY_FILE", "key.pem"),
         ("PORTCULLIS_OWNER_DATABASE_URL_FILE", "/nonexistent/owner"),
         ("PORTCULLIS_LOG_FORMAT", "xml"),
+        ("PORTCULLIS_OPERATOR_MAIL", "nobody"),
+        ("PORTCULLIS_LETTER_QUOTA", "2"),
     ])
     .err()
     .unwrap();
@@ -52,6 +54,8 @@ fn every_mistake_is_told_at_once_and_no_secret_with_it() {
         "PORTCULLIS_TLS_KEY_FILE belong",
         "PORTCULLIS_OWNER_DATABASE_URL_FILE cannot be read",
         "PORTCULLIS_LOG_FORMAT must",
+        "PORTCULLIS_OPERATOR_MAIL must be an address or",
+        "PORTCULLIS_LETTER_ADDRESS_QUOTA must be less than PORTCULLIS_LETTER_QUOTA",
     ] {
         assert!(told.contains(name), "{name} is not in\n{told}");
     }

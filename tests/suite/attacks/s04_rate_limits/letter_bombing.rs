@@ -1,17 +1,23 @@
 //! Somebody uses the service to fill a stranger's mailbox, with an account or without.
 
-use crate::support::app::TestApp;
+use crate::support::app::{Answer, TestApp};
+use reqwest::Method;
 use serde_json::json;
 
 #[actix_web::test]
 async fn a_mailbox_gets_few_letters_an_hour_whether_known_or_not() {
-    let app = TestApp::with(&[("PORTCULLIS_LETTER_QUOTA", "3")]).await;
+    let app =
+        TestApp::with(&[("PORTCULLIS_LETTER_QUOTA", "3"), ("PORTCULLIS_LETTER_ADDRESS_QUOTA", "2"), ("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.1/32")])
+            .await;
     app.create_account("known@example.org").await;
     app.clock.advance(time::Duration::hours(2));
     let visitor = app.visitor();
     for email in ["known@example.org", "unknown@example.org"] {
         let spellings = [email.to_owned(), email.to_uppercase(), email.replace("example", "EXAMPLE"), email.replace('@', "+tag@")];
-        let calls = (0..20).map(|n| visitor.post("/v1/auth/register", json!({ "email": spellings[n % 4] })));
+        let calls = (0..20).map(|n| {
+            let call = visitor.request(Method::POST, "/v1/auth/register").header("x-forwarded-for", format!("203.0.113.{}", n % 5));
+            Answer::of(call.json(&json!({ "email": spellings[n % 4] })))
+        });
         let answers = futures_util::future::join_all(calls).await;
         assert_eq!(answers.iter().filter(|answer| answer.status == 202).count(), 3, "in parallel and in every spelling");
         let refused = answers.iter().find(|answer| answer.status != 202).unwrap();
@@ -50,7 +56,13 @@ async fn a_day_has_an_end_too_for_a_mailbox_and_for_an_address() {
 
 #[actix_web::test]
 async fn every_call_that_causes_letters_draws_on_the_same_quota_and_waits_in_between() {
-    let app = TestApp::with(&[("PORTCULLIS_LETTER_QUOTA", "3"), ("PORTCULLIS_LETTER_COOLDOWN_SECONDS", "60")]).await;
+    let app = TestApp::with(&[
+        ("PORTCULLIS_LETTER_QUOTA", "3"),
+        ("PORTCULLIS_LETTER_ADDRESS_QUOTA", "2"),
+        ("PORTCULLIS_LETTER_COOLDOWN_SECONDS", "60"),
+        ("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.1/32"),
+    ])
+    .await;
     let root = app.planted_administrator().await;
     let victim = json!({ "email": "victim@example.org" });
     let change = json!({ "email": "victim@example.org", "current_password": crate::support::app::PASSWORD });
@@ -61,7 +73,8 @@ async fn every_call_that_causes_letters_draws_on_the_same_quota_and_waits_in_bet
         assert!((1..=60).contains(&soon.header("retry-after").parse::<u64>().unwrap()));
     }
     app.clock.advance(time::Duration::minutes(1));
-    assert_eq!(app.visitor().post("/v1/auth/password/forgot", victim.clone()).await.status, 202, "impatience used nothing up");
+    let elsewhere = app.visitor().request(Method::POST, "/v1/auth/password/forgot").header("x-forwarded-for", "203.0.113.1");
+    assert_eq!(Answer::of(elsewhere.json(&victim)).await.status, 202, "impatience used nothing up");
     app.clock.advance(time::Duration::minutes(1));
     assert_eq!(root.post("/v1/me/email", change).await.status, 202);
     app.clock.advance(time::Duration::minutes(1));

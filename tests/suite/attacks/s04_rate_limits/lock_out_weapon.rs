@@ -90,6 +90,7 @@ async fn what_is_refused_to_the_attacker_uses_nothing_of_the_victims_up() {
         ("PORTCULLIS_LOGIN_FAILURES", "10"),
         ("PORTCULLIS_LETTER_NETWORK_QUOTA", "2"),
         ("PORTCULLIS_LETTER_QUOTA", "3"),
+        ("PORTCULLIS_LETTER_ADDRESS_QUOTA", "2"),
         ("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.1/32"),
     ])
     .await;
