@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use mimalloc::MiMalloc;
-use portcullis::cli::Cli;
+use portcullis::{cli::Cli, platform::telemetry::causes};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -13,7 +13,7 @@ async fn main() -> ExitCode {
     match Cli::parse().run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("portcullis: {error:#}");
+            eprintln!("portcullis: {}", causes(&error));
             ExitCode::FAILURE
         }
     }

@@ -154,6 +154,8 @@ async fn migrate(settings: &Settings) -> anyhow::Result<()> {
 
 /// Migrations, and the service's own login where there is none yet.
 async fn bring_up_to_date(database: &Database) -> anyhow::Result<()> {
+    let reached = db::reach(&database.owner).await.context("cannot reach it (PORTCULLIS_OWNER_DATABASE_URL, otherwise DATABASE_URL)");
+    reached.context("cannot bring the database up to date")?;
     db::migrate(&database.owner).await.context("cannot bring the database up to date")?;
     if let Some(Login { name, password }) = &database.login
         && db::ensure_login(&database.owner, name, password).await.with_context(|| format!("cannot make the login {name} of DATABASE_URL"))?
