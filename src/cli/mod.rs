@@ -20,7 +20,7 @@ use crate::{
         process,
         redis::Redis,
         reports::Reports,
-        telemetry,
+        telemetry::{self, LogFormat},
         window::Windows,
     },
     server::{
@@ -250,9 +250,10 @@ fn private_folder(settings: &Settings, name: &str) -> anyhow::Result<std::path::
     Ok(folder)
 }
 
-/// Says where everything is; in development for a person, with a line to try.
+/// Says where everything is; in development for a person too, with a line to try: beside a log for machines, on standard error.
 fn announce(service: &Service, settings: &Settings, local: Option<&LocalPostgres>) {
-    tracing::info!(https = %service.https, http = service.http.map(tracing::field::display), operators = service.operators.map(tracing::field::display), public_url = %settings.public_url, "serving");
+    let counters = if settings.redis.is_some() { "Redis" } else { "Postgres" };
+    tracing::info!(https = %service.https, http = service.http.map(tracing::field::display), operators = service.operators.map(tracing::field::display), public_url = %settings.public_url, counters, "serving");
     if settings.environment == Environment::Production {
         return;
     }
@@ -264,6 +265,9 @@ fn announce(service: &Service, settings: &Settings, local: Option<&LocalPostgres
     match local {
         Some(local) => lines.push(format!("  database   private Postgres, socket in {}", local.socket_folder().display())),
         None => lines.push("  database   as DATABASE_URL says".to_owned()),
+    }
+    if settings.redis.is_some() {
+        lines.push("  counters   Redis, as REDIS_URL says; the log tells whether it is there".to_owned());
     }
     if settings.smtp.is_none() {
         lines.push(format!("  letters    {}", data.join("mail").display()));
@@ -277,5 +281,9 @@ fn announce(service: &Service, settings: &Settings, local: Option<&LocalPostgres
             settings.public_url
         ));
     }
-    let _ = writeln!(std::io::stdout(), "{}\n", lines.join("\n"));
+    let text = format!("{}\n", lines.join("\n"));
+    _ = match settings.log_format {
+        LogFormat::Json => writeln!(std::io::stderr(), "{text}"),
+        LogFormat::Pretty => writeln!(std::io::stdout(), "{text}"),
+    };
 }

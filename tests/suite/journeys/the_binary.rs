@@ -61,11 +61,21 @@ impl Running {
             }
             banner.push_str(&line);
             banner.push('\n');
-            if line.starts_with("Try: ") {
+            if port.is_some() {
                 break;
             }
         }
         let Some(port) = port else { panic!("did not start: {banner}{}", rest(&mut child)) };
+        assert!(banner.lines().all(|line| line.starts_with('{')), "nothing but JSON is on standard output:\n{banner}");
+        for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+            let line = line.unwrap();
+            let is_last = line.starts_with("Try: ");
+            banner.push_str(&line);
+            banner.push('\n');
+            if is_last {
+                break;
+            }
+        }
         let _drain = std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| keep(&line)));
         Self { child, folder: folder.to_owned(), port, banner, _drain }
     }
