@@ -86,7 +86,7 @@ pub async fn errors(_: Anyone) -> HttpResponse {
     HttpResponse::Ok().content_type("text/html; charset=utf-8").insert_header((CONTENT_SECURITY_POLICY, pages::CSP)).body(pages::errors::page(codes))
 }
 
-/// The viewer draws its icons as data images. One inline style of its logo is refused; everything looks and works as it should.
+/// The viewer draws its icons as data images. Its layout with a top bar would need inline styles.
 const VIEWER_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                           base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -97,7 +97,7 @@ const PIECE: usize = 16 * 1024;
 #[utoipa::path(get, path = "/docs/{file}", tag = "pages", params(("file" = ViewerFile, Path, description = "File name")),
     responses((status = 200, description = "A file", content((FileContents = "text/html"), (FileContents = "text/css"), (FileContents = "text/javascript"), (FileContents = "image/png")))))]
 pub async fn docs_file(_: Anyone, file: Valid<Path<FileName>>) -> Result<HttpResponse, ApiError> {
-    let config = Config::from("/openapi.json").validator_url("none").with_credentials(true);
+    let config = Config::from("/openapi.json").use_base_layout().validator_url("none").with_credentials(true);
     let SwaggerFile { bytes, content_type, gzpipped: is_compressed, .. } = utoipa_swagger_ui::serve(&file.0.0, Arc::new(config))
         .map_err(|error| ApiError::internal(anyhow::anyhow!("{error}")))?
         .ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
