@@ -182,7 +182,7 @@ struct ErrorBody {
     #[schema(min_length = 1, max_length = 200, pattern = r"^[^\x00-\x1f\x7f]+$")]
     message: &'static str,
     /// The page that says what the code means and what a client should do; served by this service.
-    #[schema(format = "uri", example = "https://localhost:8443/docs/errors#invalid")]
+    #[schema(format = "uri", max_length = 300, example = "https://localhost:8443/docs/errors#invalid")]
     docs: String,
     /// The request's id, as in `x-request-id` and in the log. Missing where requests are not logged: on the
     /// operators' listener.

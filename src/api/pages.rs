@@ -73,7 +73,7 @@ pub async fn docs(_: Anyone) -> HttpResponse {
 ///
 /// Every refusal's `docs` leads here.
 #[utoipa::path(get, path = "/docs/errors", tag = "pages",
-    responses((status = 200, description = "A page", content_type = "text/html", body = String)))]
+    responses((status = 200, description = "A page", content_type = "text/html", body = FileContents)))]
 pub async fn errors(_: Anyone) -> HttpResponse {
     let codes = ErrorCode::ALL.iter().map(|code| ErrorEntry {
         name: code.name(),
