@@ -67,9 +67,9 @@ pub async fn find(
     let (name, number) = (pattern.name(), i64::from(number));
     match pattern {
         Pattern::CredentialStuffing => by_source(connection, name, Kind::SignInRefused, number, since, now).await,
-        Pattern::AddressSpread => by_target(connection, name, Kind::SignInRefused, number, since, now).await,
-        Pattern::PermissionProbing => by_target(connection, name, Kind::PermissionDenied, number, since, now).await,
-        Pattern::RefreshTheft => often(connection, name, number, since, now).await,
+        Pattern::AddressSpread => by_target(connection, name, (Kind::SignInRefused, Of::Sources), number, since, now).await,
+        Pattern::PermissionProbing => by_target(connection, name, (Kind::PermissionDenied, Of::Sources), number, since, now).await,
+        Pattern::RefreshTheft => by_target(connection, name, (Kind::RefreshReplayed, Of::Hits), number, since, now).await,
         Pattern::PasswordSpraying => everywhere(connection, name, number, since, now).await,
     }
 }
@@ -101,11 +101,20 @@ async fn by_source(
     .await
 }
 
-/// Targets with many sources.
+/// What is counted of a target.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// Different sources.
+    Sources,
+    /// Every time, from wherever.
+    Hits,
+}
+
+/// Targets with many of something.
 async fn by_target(
     connection: &mut PgConnection,
     pattern: &str,
-    kind: Kind,
+    (kind, of): (Kind, Of),
     number: i64,
     since: OffsetDateTime,
     now: OffsetDateTime,
@@ -113,42 +122,17 @@ async fn by_target(
     sqlx::query_as!(
         Found,
         r#"SELECT s.target AS subject, (array_agg(s.account))[1] AS account, (array_agg(s.request ORDER BY s.minute DESC))[1] AS request,
-                  count(DISTINCT s.source) AS "count!"
+                  CASE WHEN $7 THEN sum(s.hits) ELSE count(DISTINCT s.source) END AS "count!"
            FROM alert_signals s WHERE s.kind = $1 AND s.minute >= $2
              AND NOT EXISTS (SELECT FROM alerts a WHERE a.pattern = $3 AND a.subject = s.target AND a.ends_at > $4)
-           GROUP BY s.target HAVING count(DISTINCT s.source) >= $5 LIMIT $6"#,
+           GROUP BY s.target HAVING CASE WHEN $7 THEN sum(s.hits) ELSE count(DISTINCT s.source) END >= $5 LIMIT $6"#,
         kind.name(),
         since,
         pattern,
         now,
         number,
-        BATCH
-    )
-    .fetch_all(connection)
-    .await
-}
-
-/// Targets of many replays, from wherever.
-async fn often(
-    connection: &mut PgConnection,
-    pattern: &str,
-    number: i64,
-    since: OffsetDateTime,
-    now: OffsetDateTime,
-) -> Result<Vec<Found>, sqlx::Error> {
-    sqlx::query_as!(
-        Found,
-        r#"SELECT s.target AS subject, (array_agg(s.account))[1] AS account, (array_agg(s.request ORDER BY s.minute DESC))[1] AS request,
-                  sum(s.hits) AS "count!"
-           FROM alert_signals s WHERE s.kind = $1 AND s.minute >= $2
-             AND NOT EXISTS (SELECT FROM alerts a WHERE a.pattern = $3 AND a.subject = s.target AND a.ends_at > $4)
-           GROUP BY s.target HAVING sum(s.hits) >= $5 LIMIT $6"#,
-        Kind::RefreshReplayed.name(),
-        since,
-        pattern,
-        now,
-        number,
-        BATCH
+        BATCH,
+        of == Of::Hits
     )
     .fetch_all(connection)
     .await
