@@ -283,7 +283,7 @@ async fn start_session(
     };
     transaction.commit().await?;
     metrics::counter!("portcullis_logins_total", "outcome" => "ok").increment(1);
-    state.signals.note(Signal::of(Kind::SignedIn), now);
+    state.signals.note(Signal::between(Kind::SignedIn, &state.keyring, "", email.as_str()), now);
     mailed::sent(state);
     Ok(Begun { started, granted })
 }

@@ -76,7 +76,7 @@ macro_rules! patterns {
 patterns! {
     /// One network fails to sign in to many accounts: passwords that leaked elsewhere are tried.
     CredentialStuffing = "credential_stuffing", 15, stuffing, "PORTCULLIS_ALERT_STUFFING_ACCOUNTS";
-    /// Many accounts fail from five networks or more, and more sign-ins fail than succeed: few passwords are tried on everybody.
+    /// Many accounts fail from five networks or more, and more of them than sign in: few passwords are tried on everybody.
     PasswordSpraying = "password_spraying", 15, spraying, "PORTCULLIS_ALERT_SPRAYING_ACCOUNTS";
     /// One account fails from many networks: somebody with many addresses wants this one.
     AddressSpread = "address_spread", 15, spread, "PORTCULLIS_ALERT_SPREAD_NETWORKS";

@@ -24,7 +24,7 @@ const MOST: usize = 1000;
 pub enum Kind {
     /// A sign-in was refused; from a network, to an address.
     SignInRefused,
-    /// A sign-in succeeded.
+    /// A sign-in succeeded; to an address.
     SignedIn,
     /// A used refresh token came back; from a network, of an account.
     RefreshReplayed,
@@ -55,18 +55,12 @@ pub struct Signal {
 }
 
 impl Signal {
-    /// Of nobody in particular.
-    #[must_use]
-    pub fn of(kind: Kind) -> Self {
-        Self { kind, source: [0; 32], target: [0; 32], account: None, request: None }
-    }
-
     /// From a source to a target, each told apart from others of its kind by its text; of that only a keyed digest is kept.
     #[must_use]
     pub fn between(kind: Kind, keyring: &Keyring, source: &str, target: &str) -> Self {
         let (_, key) = keyring.active(Purpose::Lookup);
         let digest = |side: &[u8], text: &str| crypto::mac(key.expose(), &[b"signal", side, text.as_bytes()]);
-        Self { source: digest(b"source", source), target: digest(b"target", target), ..Self::of(kind) }
+        Self { kind, source: digest(b"source", source), target: digest(b"target", target), account: None, request: None }
     }
 
     /// The account that it is about, if there is one, and the request's id.
@@ -132,7 +126,7 @@ mod tests {
         let signal = |n: usize| {
             let mut source = [0; 32];
             source[..8].copy_from_slice(&n.to_be_bytes());
-            Signal { source, ..Signal::of(Kind::SignInRefused) }
+            Signal { kind: Kind::SignInRefused, source, target: [0; 32], account: None, request: None }
         };
         for n in 0..MOST * 2 {
             signals.note(signal(n), OffsetDateTime::UNIX_EPOCH);

@@ -138,7 +138,8 @@ async fn by_target(
     .await
 }
 
-/// The service as a whole: its subject is nobody's digest.
+/// The service as a whole: its subject is nobody's digest. Accounts are compared, not attempts: somebody who signs in to their own again
+/// and again hides nothing.
 async fn everywhere(
     connection: &mut PgConnection,
     pattern: &str,
@@ -153,7 +154,7 @@ async fn everywhere(
            FROM alert_signals s WHERE s.kind = $1 AND s.minute >= $2
              AND NOT EXISTS (SELECT FROM alerts a WHERE a.pattern = $3 AND a.ends_at > $4)
            HAVING count(DISTINCT s.target) >= $5 AND count(DISTINCT s.source) >= $6
-              AND sum(s.hits) > (SELECT coalesce(sum(o.hits), 0) FROM alert_signals o WHERE o.kind = $7 AND o.minute >= $2)"#,
+              AND count(DISTINCT s.target) > (SELECT count(DISTINCT o.target) FROM alert_signals o WHERE o.kind = $7 AND o.minute >= $2)"#,
         Kind::SignInRefused.name(),
         since,
         pattern,

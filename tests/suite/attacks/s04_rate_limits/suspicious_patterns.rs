@@ -113,17 +113,19 @@ async fn one_account_from_many_networks_raises_an_alert_that_its_owner_can_read(
 }
 
 #[actix_web::test]
-async fn many_accounts_from_many_networks_raise_one_alert_unless_most_sign_ins_succeed() {
+async fn many_accounts_from_many_networks_raise_one_alert_unless_as_many_sign_in() {
     for is_busy in [true, false] {
         let app = TestApp::with(&TIGHT).await;
-        if is_busy {
-            app.create_account("ada@example.org").await;
-            for _ in 0..8 {
-                app.sign_in("ada@example.org").await;
-            }
-        }
         for n in 0..8 {
             fails(&app, &format!("203.0.113.{n}"), &format!("somebody{n}")).await;
+        }
+        // who signs in to one account again and again hides nothing
+        for n in 0..8 {
+            let email = if is_busy { format!("honest{n}@example.org") } else { "mallory@example.org".into() };
+            if is_busy || n == 0 {
+                app.create_account(&email).await;
+            }
+            app.sign_in(&email).await;
         }
         let expected: &[&str] = if is_busy { &[] } else { &["alert.password_spraying"] };
         assert_eq!(names(&app).await, expected, "busy: {is_busy}");
