@@ -54,7 +54,7 @@ pub(super) fn proof(token: Option<String>, proof_id: Option<Uuid>, code: Option<
 pub(super) async fn spend_letter(state: &State, caller: &Caller, email: &Email) -> Result<(), ApiError> {
     let (mailbox, network) = (email.mailbox(), caller.client.network().to_string());
     let mut counts = of_mailbox(state, &mailbox);
-    counts.push(Count::of(state, Quota::LettersFromAddress, &[&mailbox, &network]));
+    counts.extend([Quota::LettersFromAddress, Quota::LettersFromAddressADay].map(|quota| Count::of(state, quota, &[&mailbox, &network])));
     counts.push(Count::of(state, Quota::LettersFromNetwork, &[&network]));
     counts.push(Count::of(state, Quota::LettersFromNetworkADay, &[&network]));
     spend(state, &counts).await.map(drop)

@@ -107,10 +107,10 @@ pub struct ResetPassword {
 
 /// Set a new password
 ///
-/// Spends the link or code. Everybody is signed out, every other one-time link ends, every device is unknown again, and the owner
-/// is told. Nobody is signed in by this.
+/// Spends the link or code. Everybody is signed out, every other one-time link ends, every device but this one is unknown again, and the
+/// owner is told. Nobody is signed in by this.
 #[utoipa::path(post, path = "/v1/auth/password/reset", tag = "auth", request_body = ResetPassword,
-    responses((status = 204, description = "The password is set")))]
+    responses((status = 204, description = "The password is set", headers(("Set-Cookie")))))]
 pub async fn reset_password(anyone: Anyone, state: Data<State>, body: Valid<Json<ResetPassword>>) -> Result<HttpResponse, ApiError> {
     let ResetPassword { token, proof_id, code, password } = body.0.into_inner();
     let (proven, owner) = check(&state, &anyone.caller, Purpose::PasswordReset, mailed::proof(token, proof_id, code)?).await?;
@@ -131,7 +131,7 @@ pub async fn reset_password(anyone: Anyone, state: Data<State>, body: Valid<Json
     }
     transaction.commit().await?;
     mailed::sent(&state);
-    Ok(HttpResponse::NoContent().finish())
+    Ok(made_known(&state, &anyone.caller, &proven.email))
 }
 
 /// A link that needs nothing but a click.
@@ -177,9 +177,14 @@ pub async fn trust_device(anyone: Anyone, state: Data<State>, body: Valid<Json<F
     proof::spend(&mut transaction, now, &proven).await?;
     audit::record(&mut transaction, &state.keyring, now, Entry::own(Event::DeviceTrusted, &anyone.caller.origin, owner.0)).await?;
     transaction.commit().await?;
-    Ok(HttpResponse::NoContent()
-        .cookie(known_device::cookie(&state, anyone.caller.device_cookie.as_deref(), crypto::uuid_v7(now), &proven.email))
-        .finish())
+    Ok(made_known(&state, &anyone.caller, &proven.email))
+}
+
+/// This device is known from here on: whoever reads the owner's letters has shown more than whoever signs in, and an attack on the
+/// account must not keep them out.
+fn made_known(state: &State, caller: &Caller, email: &Email) -> HttpResponse {
+    let id = crypto::uuid_v7(state.clock.now());
+    HttpResponse::NoContent().cookie(known_device::cookie(state, caller.device_cookie.as_deref(), id, email)).finish()
 }
 
 /// A proof of this purpose, and whose account it is about.

@@ -37,6 +37,8 @@ pub struct Quotas {
     pub wrong_proofs: u32,
     /// Letters that strangers cause to one mailbox from one address in an hour.
     pub letters_address: u32,
+    /// The same in a day.
+    pub letters_address_day: u32,
     /// Letters that strangers cause to one mailbox in a day.
     pub letters_day: u32,
     /// Letters that strangers at one address cause in a day.
@@ -114,6 +116,7 @@ pub(super) fn quotas(read: &mut Reader) -> Quotas {
         refresh_network: read.number("PORTCULLIS_REFRESH_NETWORK_QUOTA", 1..=100_000),
         wrong_proofs: read.number("PORTCULLIS_WRONG_PROOF_QUOTA", 1..=10_000),
         letters_address: read.number("PORTCULLIS_LETTER_ADDRESS_QUOTA", 1..=99),
+        letters_address_day: read.number("PORTCULLIS_LETTER_ADDRESS_DAY_QUOTA", 1..=999),
         letters_day: read.number("PORTCULLIS_LETTER_DAY_QUOTA", 1..=1000),
         letters_network_day: read.number("PORTCULLIS_LETTER_NETWORK_DAY_QUOTA", 1..=1_000_000),
         letters_network: read.number("PORTCULLIS_LETTER_NETWORK_QUOTA", 1..=100_000),
@@ -128,6 +131,10 @@ pub(super) fn quotas(read: &mut Reader) -> Quotas {
     };
     if quotas.letters_address >= quotas.letters {
         read.refuse("PORTCULLIS_LETTER_ADDRESS_QUOTA", "must be less than PORTCULLIS_LETTER_QUOTA, so that the owner elsewhere gets a letter");
+    }
+    if quotas.letters_address_day >= quotas.letters_day {
+        let reason = "must be less than PORTCULLIS_LETTER_DAY_QUOTA, so that the owner elsewhere gets a letter";
+        read.refuse("PORTCULLIS_LETTER_ADDRESS_DAY_QUOTA", reason);
     }
     quotas
 }

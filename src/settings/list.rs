@@ -127,6 +127,11 @@ pub const SETTINGS: &[Setting] = &[
         "3",
         "letters that strangers at one address may cause to one mailbox in an hour, 1 to 99: fewer than `PORTCULLIS_LETTER_QUOTA`, so that the owner elsewhere gets one",
     ),
+    setting(
+        "PORTCULLIS_LETTER_ADDRESS_DAY_QUOTA",
+        "6",
+        "letters that strangers at one address may cause to one mailbox in a day, 1 to 999: fewer than `PORTCULLIS_LETTER_DAY_QUOTA`",
+    ),
     setting("PORTCULLIS_LETTER_DAY_QUOTA", "20", "letters that strangers may cause to one mailbox in a day, 1 to 1000"),
     setting("PORTCULLIS_LETTER_NETWORK_DAY_QUOTA", "200", "letters that strangers at one address may cause to anybody in a day, 1 to 1000000"),
     setting("PORTCULLIS_LETTER_QUOTA", "5", "letters that strangers may cause to one mailbox in an hour, 2 to 100"),
@@ -138,7 +143,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "PORTCULLIS_ALERT_SPRAYING_ACCOUNTS",
         "50",
-        "accounts that fail in 15 minutes from five networks or more while more sign-ins fail than succeed, 2 to 100000; then an alert",
+        "accounts that fail in 15 minutes from five networks or more and more than sign in, 2 to 100000; then an alert",
     ),
     setting("PORTCULLIS_ALERT_SPREAD_NETWORKS", "10", "networks from which one account fails in 15 minutes, 2 to 10000; then an alert"),
     setting("PORTCULLIS_ALERT_REFRESH_REPLAYS", "1", "copies of used refresh tokens of one person in an hour, 1 to 100; then an alert"),

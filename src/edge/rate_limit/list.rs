@@ -174,6 +174,8 @@ quotas! {
     NewPasswords = "new_passwords", Proof, SlidingWindow, |q| q.new_passwords, QUARTER, "PORTCULLIS_NEW_PASSWORD_QUOTA";
     /// Letters that strangers may cause from one address: fewer than the mailbox gets, so that the owner elsewhere gets one.
     LettersFromAddress = "letters_from_address", MailboxAndAddress, SlidingWindow, |q| q.letters_address, HOUR, "PORTCULLIS_LETTER_ADDRESS_QUOTA";
+    /// Letters that strangers may cause from one address in a day: fewer than the mailbox gets, again.
+    LettersFromAddressADay = "letters_from_address_a_day", MailboxAndAddress, FixedWindow, |q| q.letters_address_day, DAY, "PORTCULLIS_LETTER_ADDRESS_DAY_QUOTA";
     /// Letters that strangers may cause.
     Letters = "letters", Mailbox, SlidingWindow, |q| q.letters, HOUR, "PORTCULLIS_LETTER_QUOTA";
     /// Letters that strangers may cause in a day.

@@ -13,7 +13,9 @@ fn test_of(quota: Quota) -> &'static str {
         Quota::Person => "scraping",
         Quota::InHand => "request_flood",
         Quota::LoginFromAddress | Quota::LoginToAccount | Quota::LoginFromNetwork | Quota::Reauthentication => "password_guessing",
-        Quota::LoginFromDevice | Quota::LoginFailures | Quota::WrongProofs | Quota::LettersFromAddress => "lock_out_weapon",
+        Quota::LoginFromDevice | Quota::LoginFailures | Quota::WrongProofs | Quota::LettersFromAddress | Quota::LettersFromAddressADay => {
+            "lock_out_weapon"
+        }
         Quota::RefreshOfSession | Quota::RefreshOfPerson | Quota::RefreshFromNetwork => "refresh_flood",
         Quota::NewPasswords => "hash_flood",
         Quota::Letters | Quota::LettersADay | Quota::LetterCooldown | Quota::LettersFromNetwork | Quota::LettersFromNetworkADay | Quota::Notices => {

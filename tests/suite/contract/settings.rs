@@ -35,6 +35,7 @@ fn every_mistake_is_told_at_once_and_no_secret_with_it() {
         ("PORTCULLIS_LOG_FORMAT", "xml"),
         ("PORTCULLIS_OPERATOR_MAIL", "nobody"),
         ("PORTCULLIS_LETTER_QUOTA", "2"),
+        ("PORTCULLIS_LETTER_DAY_QUOTA", "6"),
     ])
     .err()
     .unwrap();
@@ -56,6 +57,7 @@ fn every_mistake_is_told_at_once_and_no_secret_with_it() {
         "PORTCULLIS_LOG_FORMAT must",
         "PORTCULLIS_OPERATOR_MAIL must be an address or",
         "PORTCULLIS_LETTER_ADDRESS_QUOTA must be less than PORTCULLIS_LETTER_QUOTA",
+        "PORTCULLIS_LETTER_ADDRESS_DAY_QUOTA must be less than PORTCULLIS_LETTER_DAY_QUOTA",
     ] {
         assert!(told.contains(name), "{name} is not in\n{told}");
     }

@@ -64,7 +64,7 @@ pub fn over_http1() -> bool {
 }
 
 /// Numbers that no ordinary test meets.
-const ROOMY: [(&str, &str); 20] = [
+const ROOMY: [(&str, &str); 21] = [
     ("PORTCULLIS_PUBLIC_URL", PUBLIC_URL),
     ("PORTCULLIS_HTTPS_LISTEN", "127.0.0.1:0"),
     ("PORTCULLIS_HTTP_LISTEN", "off"),
@@ -78,6 +78,7 @@ const ROOMY: [(&str, &str); 20] = [
     ("PORTCULLIS_LETTER_QUOTA", "100"),
     ("PORTCULLIS_LETTER_DAY_QUOTA", "1000"),
     ("PORTCULLIS_LETTER_ADDRESS_QUOTA", "99"),
+    ("PORTCULLIS_LETTER_ADDRESS_DAY_QUOTA", "999"),
     ("PORTCULLIS_LETTER_NETWORK_DAY_QUOTA", "100000"),
     ("PORTCULLIS_LETTER_COOLDOWN_SECONDS", "0"),
     ("PORTCULLIS_LETTER_NETWORK_QUOTA", "10000"),

@@ -145,6 +145,56 @@ async fn an_attack_on_the_reset_keeps_nobody_elsewhere_from_it() {
     assert_eq!(from("198.51.100.7", "/v1/auth/password/reset", new).await.status, 204);
 }
 
+/// One address asks for letters in the owner's name, as often as is let through, for a day. The owner elsewhere still gets one.
+#[actix_web::test]
+async fn one_address_does_not_use_up_a_mailbox_s_day_of_letters() {
+    let app = TestApp::with(&[
+        ("PORTCULLIS_LETTER_QUOTA", "5"),
+        ("PORTCULLIS_LETTER_ADDRESS_QUOTA", "3"),
+        ("PORTCULLIS_LETTER_DAY_QUOTA", "8"),
+        ("PORTCULLIS_LETTER_ADDRESS_DAY_QUOTA", "6"),
+        ("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.1/32"),
+    ])
+    .await;
+    let forgot = |address: &str| {
+        let request = app.visitor().request(Method::POST, "/v1/auth/password/forgot").header("x-forwarded-for", address);
+        Answer::of(request.json(&json!({ "email": "ada@example.org" })))
+    };
+    let mut caused = 0;
+    for _ in 0..23 {
+        for _ in 0..4 {
+            caused += usize::from(forgot("203.0.113.1").await.status == 202);
+        }
+        app.clock.advance(time::Duration::hours(1));
+    }
+    assert_eq!(caused, 6);
+    assert_eq!(forgot("198.51.100.7").await.status, 202);
+    app.clock.advance(time::Duration::hours(1));
+    assert_eq!(forgot("203.0.113.1").await.status, 202, "a new day");
+}
+
+/// Guesses from everywhere have used up what unknown devices may try. The owner, at one of those, sets a new password by letter: that
+/// makes it known.
+#[actix_web::test]
+async fn an_attack_on_the_account_ends_for_its_owner_with_a_new_password() {
+    let app = TestApp::with(&[("PORTCULLIS_LOGIN_ACCOUNT_QUOTA", "5")]).await;
+    app.create_account("ada@example.org").await;
+    for n in 0..5 {
+        assert_eq!(app.visitor().sign_in("ada@example.org", &format!("guess number {n}")).await.status, 401);
+    }
+    let mut owner = app.visitor();
+    assert_eq!(owner.sign_in("ada@example.org", PASSWORD).await.status, 429);
+    assert_eq!(owner.post("/v1/auth/password/forgot", json!({ "email": "ada@example.org" })).await.status, 202);
+    let letter = app.letter_about("ada@example.org", "/go/reset").await;
+    let new = "slow copper rain on wide steps";
+    let set = owner.post("/v1/auth/password/reset", json!({ "token": letter.token, "password": new })).await;
+    assert_eq!(set.status, 204, "{}", set.text);
+    assert!(set.cookie().is_none(), "nobody is signed in by it");
+    owner.device = set.cookie_named("__Host-portcullis-device");
+    assert_eq!(app.visitor().sign_in("ada@example.org", new).await.status, 429, "the attack goes on");
+    assert_eq!(owner.sign_in("ada@example.org", new).await.status, 200);
+}
+
 /// An address changes hands: whoever had it before is a stranger to the account that comes after.
 #[actix_web::test]
 async fn a_device_known_to_an_address_is_a_stranger_to_its_next_owner() {
