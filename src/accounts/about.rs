@@ -5,9 +5,11 @@
 use crate::accounts::text::is_steering;
 use ammonia::{Builder, UrlRelative};
 use std::{
+    cell::Cell,
     collections::{HashMap, HashSet},
     str::FromStr,
 };
+use url::{SyntaxViolation, Url};
 
 /// Longest text as it is sent, in code points.
 pub const MAX_INPUT: usize = 8000;
@@ -21,7 +23,7 @@ pub const MAX_TAGS: usize = 400;
 /// Passes after which a text must not change any more. One is enough for all but elements that lost the one between them.
 const MAX_PASSES: usize = 5;
 
-/// Clean rich text, possibly empty. Elements: `p br b i em strong ul ol li blockquote code` and `a` with an `https:` or `mailto:`
+/// Clean rich text, possibly empty. Elements: `p br b i em strong ul ol li blockquote code` and `a` with an `https://` or `mailto:`
 /// address; no images, styles, ids or classes. Cleaning it again changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct About(String);
@@ -87,8 +89,24 @@ fn cleaner() -> Builder<'static> {
         .generic_attributes(HashSet::new())
         .url_schemes(HashSet::from(["https", "mailto"]))
         .url_relative(UrlRelative::Deny)
+        .attribute_filter(|_, name, value| (name != "href" || reads_as_written(value)).then(|| value.into()))
         .link_rel(Some("noopener noreferrer nofollow ugc"));
     cleaner
+}
+
+/// Whether a link leads where a person who reads it would say. Browsers mend what is wrong with it (URL Standard §4.4):
+/// `https:alert(1)` and `https:///x` get a host, backslashes become slashes, line breaks go; and what stands before an `@` is taken for
+/// the host by people only.
+fn reads_as_written(href: &str) -> bool {
+    let is_mended = Cell::new(href.contains('\\'));
+    let note = |violation| {
+        // characters that are written percent-encoded change nothing of where it leads
+        if !matches!(violation, SyntaxViolation::NonUrlCodePoint | SyntaxViolation::PercentDecode) {
+            is_mended.set(true);
+        }
+    };
+    let is_url = Url::options().syntax_violation_callback(Some(&note)).parse(href).is_ok();
+    is_url && !is_mended.get()
 }
 
 #[cfg(test)]
@@ -107,12 +125,45 @@ mod tests {
                 "<a href=http://example.org>x</a><a href=/v1/me>y</a>",
                 r#"<a rel="noopener noreferrer nofollow ugc">x</a><a rel="noopener noreferrer nofollow ugc">y</a>"#,
             ),
+            (
+                "<a href='HTTPS://example.org:8443/a b/ü?q=100%&@#@'>x</a>",
+                r#"<a href="HTTPS://example.org:8443/a b/ü?q=100%&amp;@#@" rel="noopener noreferrer nofollow ugc">x</a>"#,
+            ),
             ("a<img src=x>b<!-- c --><h1>d</h1>", "abd"),
             (" \n<u> </u>a <b>b</b>\t", "a <b>b</b>"),
             (" \n\u{2003}", ""),
             ("", ""),
         ] {
             assert_eq!(About::parse(text).unwrap().as_str(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_link_that_a_browser_would_mend_is_taken_away() {
+        for href in [
+            "https:alert(1)",
+            "https:",
+            "https:/example.org",
+            "https://",
+            "https:///x",
+            "https:\\\\evil",
+            "https:/\\evil",
+            "https://example.org\\@evil",
+            "https://example.org?\\",
+            "https://u:p@host/",
+            "https://example.org@evil/",
+            "https://@host/",
+            "https://:@host/",
+            "https://ev\til/",
+            "https://ev\nil/",
+            " https://evil/",
+            "https://a:b/",
+        ] {
+            assert_eq!(
+                About::parse(&format!("<a href='{href}'>x</a>")).unwrap().as_str(),
+                r#"<a rel="noopener noreferrer nofollow ugc">x</a>"#,
+                "{href}"
+            );
         }
     }
 

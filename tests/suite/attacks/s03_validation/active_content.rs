@@ -6,7 +6,7 @@ use regex::Regex;
 use serde_json::json;
 use std::sync::LazyLock;
 
-const PAYLOADS: [&str; 48] = [
+const PAYLOADS: [&str; 54] = [
     "<script>alert(1)</script>",
     "<SCRIPT SRC=https://evil.example/x.js></SCRIPT>",
     "<scr<script>ipt>alert(1)</scr</script>ipt>",
@@ -30,6 +30,12 @@ const PAYLOADS: [&str; 48] = [
     "<a href=vbscript:msgbox(1)>x</a>",
     "<a href=//evil.example>x</a>",
     "<a href='https:javascript:alert(1)' onclick=alert(1)>x</a>",
+    "<a href=https:alert(1)>x</a>",
+    "<a href='https:\\\\evil.example'>x</a>",
+    "<a href='https:///evil.example'>x</a>",
+    "<a href='https://example.org@evil.example/'>x</a>",
+    "<a href='https://example.org\\@evil.example/'>x</a>",
+    "<a href='https:&#10;//evil.example'>x</a>",
     "<a href=\"https://example.org/&quot; onclick=&quot;alert(1)\">x</a>",
     "<a href='https://example.org' target=_blank rel=opener ping=https://evil.example>x</a>",
     "<svg onload=alert(1)>",
@@ -57,11 +63,12 @@ const PAYLOADS: [&str; 48] = [
     "<p><button><p><a href=https://a.example><table><td><a href=https://b.example><b>x",
 ];
 
-/// What is left is text and elements of the list without attributes, but for links to `https:` and `mailto:`.
+/// What is left is text and elements of the list without attributes, but for links to `https://`, a host without a user, and `mailto:`.
 fn is_inactive(html: &str) -> bool {
     static ELEMENT: LazyLock<Regex> = LazyLock::new(|| {
         let listed = r"/?(p|b|i|em|strong|ul|ol|li|blockquote|code|a)|br";
-        Regex::new(&format!(r#"^({listed}|a( href="(https|mailto):[^"<>]*")? rel="noopener noreferrer nofollow ugc")$"#)).unwrap()
+        Regex::new(&format!(r#"^({listed}|a( href="(https://[^/\\@"<>]+(/[^\\"<>]*)?|mailto:[^"<>]*)")? rel="noopener noreferrer nofollow ugc")$"#))
+            .unwrap()
     });
     html.split('<').skip(1).all(|rest| rest.split_once('>').is_some_and(|(inside, _)| ELEMENT.is_match(inside)))
 }
