@@ -4,7 +4,7 @@
 
 use actix_web::dev::ServiceRequest;
 use ipnet::IpNet;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// The client's address. Established once, in `request_log`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +26,9 @@ impl ClientIp {
 #[must_use]
 pub fn client_ip(request: &ServiceRequest, trusted: &[IpNet]) -> ClientIp {
     let peer = request.peer_addr().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
-    let forwarded: Vec<&str> =
-        request.headers().get_all("x-forwarded-for").map(|value| value.to_str().unwrap_or_default()).flat_map(|value| value.split(',')).collect();
+    // split as bytes: what the client wrote in front may be no text, and must not make the rest of the line unreadable
+    let lines = request.headers().get_all("x-forwarded-for").flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let forwarded: Vec<&str> = lines.map(|hop| str::from_utf8(hop).unwrap_or_default()).collect();
     ClientIp(last_untrusted(peer, &forwarded, trusted))
 }
 
@@ -38,13 +39,20 @@ fn last_untrusted(peer: IpAddr, forwarded: &[&str], trusted: &[IpNet]) -> IpAddr
         if !is_trusted(client) {
             break;
         }
-        match hop.trim().parse::<IpAddr>() {
-            Ok(address) => client = address.to_canonical(),
+        match address(hop.trim()) {
+            Some(address) => client = address.to_canonical(),
             // a trusted proxy wrote this; what lies behind it cannot be known
-            Err(_) => break,
+            None => break,
         }
     }
     client
+}
+
+/// An address, also in brackets or with a port, as some proxies write it. The port is the client's and says nothing: whoever opens more
+/// connections must not get more quotas.
+fn address(hop: &str) -> Option<IpAddr> {
+    let in_brackets = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
+    hop.parse().ok().or_else(|| Some(hop.parse::<SocketAddr>().ok()?.ip())).or_else(in_brackets)
 }
 
 #[cfg(test)]
@@ -61,6 +69,24 @@ mod tests {
         assert_eq!(client("10.0.0.1", &["198.51.100.7", " 10.9.9.9"]), "198.51.100.7");
         assert_eq!(client("10.0.0.1", &["198.51.100.7", "rubbish"]), "10.0.0.1");
         assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn an_address_may_have_a_port_or_brackets() {
+        for (hop, expected) in [
+            ("203.0.113.7:4711", Some("203.0.113.7")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("[2001:db8::1]", Some("2001:db8::1")),
+            ("[2001:db8::1]:443", Some("2001:db8::1")),
+            ("[203.0.113.7]", None),
+            ("203.0.113.7:", None),
+            ("203.0.113.7:65536", None),
+            ("[2001:db8::1", None),
+            ("unknown", None),
+            ("", None),
+        ] {
+            assert_eq!(address(hop), expected.map(|text| text.parse().unwrap()), "{hop}");
+        }
     }
 
     #[test]
