@@ -46,7 +46,7 @@ pub(super) async fn csrf<B: MessageBody + 'static>(
 }
 
 /// `Origin` decides when there is one; an opaque origin (`null`) is nobody's. `Sec-Fetch-Site: none` is the person's own doing.
-fn comes_from_an_allowed_page(headers: &HeaderMap, settings: &Settings) -> bool {
+pub(super) fn comes_from_an_allowed_page(headers: &HeaderMap, settings: &Settings) -> bool {
     let mut allowed = std::iter::once(&settings.public_url).chain(&settings.cors_origins);
     match (single(headers, &header::ORIGIN, MAX_LEN), single(headers, &SEC_FETCH_SITE, MAX_LEN)) {
         (Ok(Some(origin)), _) => allowed.any(|known| known.as_str() == origin),

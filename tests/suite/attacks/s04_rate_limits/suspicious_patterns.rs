@@ -1,7 +1,7 @@
 //! Attacks that stay below every quota, or come from everywhere: what gives them away is what their refusals look like together. Each
 //! raises one alert; what people do every day raises none.
 
-use crate::support::app::{Answer, PASSWORD, TestApp};
+use crate::support::app::{Actor, Answer, PASSWORD, TestApp};
 use portcullis::{audit::alerts::Pattern, settings::list::SETTINGS};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -165,6 +165,32 @@ async fn somebody_who_tries_every_door_is_noticed_and_somebody_who_knocks_at_one
     let raised = alerts(&app).await;
     assert_eq!(raised.len(), 1, "{raised:?}");
     assert_eq!((raised[0].0.as_str(), &raised[0].1), ("alert.permission_probing", &Some(app.id_of("mallory@example.org").await)));
+}
+
+#[actix_web::test]
+async fn a_foreign_page_raises_no_alert_about_its_visitor_and_a_token_is_nobodys_visitor() {
+    let app = TestApp::with(&[TIGHT.as_slice(), &[("PORTCULLIS_CORS_ORIGINS", "https://app.example")]].concat()).await;
+    let ada = app.member("ada@example.org").await;
+    let (eve, _) = app.token_member("eve@example.org").await;
+    let tries = async |actor: &Actor<'_>, headers: &[(&str, &str)]| {
+        for n in 0..6 {
+            let request = actor.request(Method::GET, &format!("/v1/admin{n}"));
+            let answer = Answer::of(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await;
+            assert_eq!(answer.status, 404, "{}", answer.text);
+        }
+    };
+    for foreign in [
+        [("sec-fetch-site", "same-site"), ("sec-fetch-mode", "no-cors")],
+        [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")],
+        [("sec-fetch-site", "same-site"), ("origin", "https://sibling.example")],
+    ] {
+        tries(&ada, &foreign).await;
+        assert_eq!(names(&app).await, Vec::<String>::new(), "{foreign:?}");
+    }
+    tries(&eve, &[("sec-fetch-site", "cross-site")]).await;
+    assert_eq!(names(&app).await, ["alert.permission_probing"], "with a token it is its holder");
+    tries(&ada, &[("sec-fetch-site", "same-site"), ("origin", "https://app.example")]).await;
+    assert_eq!(names(&app).await.len(), 2, "our own pages are the person");
 }
 
 #[actix_web::test]
