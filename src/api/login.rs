@@ -205,8 +205,7 @@ async fn verify(
 
 async fn refuse(state: &State, caller: &Caller, email: &Email, refused: Refused) -> Result<HttpResponse, ApiError> {
     metrics::counter!("portcullis_logins_total", "outcome" => "refused").increment(1);
-    let signal = Signal::between(Kind::SignInRefused, &state.keyring, &caller.client.network().to_string(), email.as_str());
-    state.signals.note(signal.about(refused.account, caller.origin.request), state.clock.now());
+    note_wrong_password(state, caller, email.as_str(), refused.account);
     let detail = json!({ "needs_link": refused.needs_link });
     let entry = Entry::new(Event::SignInRefused, &caller.origin, None, refused.account).refused().detail(detail);
     audit::record(&mut *state.pool.acquire().await?, &state.keyring, state.clock.now(), entry).await?;
@@ -220,6 +219,12 @@ async fn refuse(state: &State, caller: &Caller, email: &Email, refused: Refused)
         });
     }
     Err(ApiError::new(ErrorCode::InvalidCredentials))
+}
+
+/// Leaves a mark for the alerts: from this network, a password that is not this address's.
+pub(super) fn note_wrong_password(state: &State, caller: &Caller, email: &str, account: Option<Uuid>) {
+    let signal = Signal::between(Kind::SignInRefused, &state.keyring, &caller.client.network().to_string(), email);
+    state.signals.note(signal.about(account, caller.origin.request), state.clock.now());
 }
 
 async fn mail_trust_link(state: &State, email: &Email, account: Uuid) -> Result<(), ApiError> {

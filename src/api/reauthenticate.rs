@@ -1,8 +1,12 @@
-//! The signed-in person's password once more, before what a borrowed browser must not do.
-//! Practice 4.brute-force. Attacks: `tests/suite/attacks/s04_rate_limits/password_guessing.rs`.
+//! The signed-in person's password once more, before what a borrowed browser must not do. A wrong one is what a wrong one at the sign-in
+//! is: counted, and a mark for the alerts.
+//! Practices 4.brute-force, 4.alert-suspicious. Attacks: `tests/suite/attacks/s04_rate_limits/password_guessing.rs`,
+//! `tests/suite/attacks/s04_rate_limits/suspicious_patterns.rs`.
 
 use crate::{
     access::Principal,
+    accounts::{self, AccountId},
+    api::login::note_wrong_password,
     audit::{self, Entry, Event},
     credentials::{
         self,
@@ -32,6 +36,10 @@ pub(super) async fn reauthenticate(state: &State, principal: &Principal, caller:
         return Ok(stored);
     }
     let entry = Entry::own(Event::ReauthenticationRefused, &caller.origin, principal.account).refused();
-    audit::record(&mut *state.pool.acquire().await?, &state.keyring, state.clock.now(), entry).await?;
+    let mut connection = state.pool.acquire().await?;
+    audit::record(&mut connection, &state.keyring, state.clock.now(), entry).await?;
+    if let Some(own) = accounts::store::find_own(&mut connection, AccountId(principal.account)).await? {
+        note_wrong_password(state, caller, &own.email, Some(principal.account));
+    }
     Err(ApiError::new(ErrorCode::WrongPassword))
 }

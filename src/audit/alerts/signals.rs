@@ -22,7 +22,7 @@ const MOST: usize = 1000;
 /// What was noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// A sign-in was refused; from a network, to an address.
+    /// A sign-in was refused, or the password of somebody who is signed in; from a network, to an address.
     SignInRefused,
     /// A sign-in succeeded; to an address.
     SignedIn,

@@ -112,6 +112,27 @@ async fn one_account_from_many_networks_raises_an_alert_that_its_owner_can_read(
     assert_eq!(names(&app).await.len(), 2);
 }
 
+/// The thief of a session wants the password, too, and asks from many addresses: half of them at the sign-in, half with the session.
+#[actix_web::test]
+async fn a_password_that_is_guessed_with_a_stolen_session_is_noticed_like_any_other() {
+    let app = TestApp::with(&TIGHT).await;
+    let ada = app.member("ada@example.org").await;
+    let wrong = "the password of the year";
+    let calls = [
+        ("/v1/me/password", json!({ "current_password": wrong, "password": "slow copper rain on wide steps" })),
+        ("/v1/me/email", json!({ "current_password": wrong, "email": "mallory@example.org" })),
+        ("/v1/me/close", json!({ "current_password": wrong })),
+    ];
+    for (n, (path, body)) in calls.into_iter().enumerate() {
+        fails(&app, &format!("203.0.113.{n}"), "ada").await;
+        let request = ada.request(Method::POST, path).header("x-forwarded-for", format!("198.51.100.{n}")).json(&body);
+        assert_eq!(Answer::of(request).await.code(), "WRONG_PASSWORD", "{path}");
+    }
+    let raised = alerts(&app).await;
+    assert_eq!(raised.len(), 1, "{raised:?}");
+    assert_eq!((raised[0].0.as_str(), &raised[0].1), ("alert.address_spread", &Some(app.id_of("ada@example.org").await)));
+}
+
 #[actix_web::test]
 async fn many_accounts_from_many_networks_raise_one_alert_unless_as_many_sign_in() {
     for is_busy in [true, false] {
