@@ -43,6 +43,10 @@ async fn raise(state: &State, pattern: Pattern, found: &Found) -> Result<(), Sto
     transaction.commit().await?;
     metrics::counter!("portcullis_alerts_total", "pattern" => pattern.name()).increment(1);
     tracing::warn!(pattern = pattern.name(), count = found.count, request = found.request.map(tracing::field::display), "alert");
+    // made-up addresses must not use up the letters that are for attacked accounts
+    if pattern == Pattern::AddressSpread && found.account.is_none() {
+        return Ok(());
+    }
     tell_operators(state, pattern, found.count).await
 }
 
