@@ -4,6 +4,7 @@
 
 use crate::accounts::text::{is_steering, is_unseen};
 use std::{fmt, str::FromStr};
+use url::Host;
 
 /// Longest address in octets (RFC 5321 §4.5.3.1.3, less the angle brackets).
 pub const MAX_LEN: usize = 254;
@@ -36,9 +37,10 @@ impl Email {
         let is_atext = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+/=?^_`{|}~-".contains(c);
         let local_is_fine = local.len() <= MAX_LOCAL && local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext));
         let domain = idna::domain_to_ascii_strict(domain).map_err(|_| MALFORMED)?;
-        let last_label = domain.rsplit_once('.').map(|(_, last)| last).ok_or(MALFORMED)?;
-        let is_address_literal = last_label.is_empty() || last_label.chars().all(|c| c.is_ascii_digit());
-        if !local_is_fine || is_address_literal {
+        let has_labels = domain.rsplit_once('.').is_some_and(|(_, last)| !last.is_empty());
+        // what ends in a number, hexadecimal ones too, is read as an IP address or not at all (URL Standard §3.5)
+        let is_name = matches!(Host::parse(&domain), Ok(Host::Domain(_)));
+        if !(local_is_fine && has_labels && is_name) {
             return Err(MALFORMED);
         }
         let email = format!("{}@{domain}", local.to_ascii_lowercase());
@@ -109,6 +111,10 @@ mod tests {
             "\"a\"@b.c",
             "a@[127.0.0.1]",
             "a@127.0.0.1",
+            "ada@1.2.3.0x4",
+            "ada@example.0x",
+            "ada@example.0X7f",
+            "ada@example.1",
             "a@b.c\r\nBcc: x@y.z",
             "a\0@b.c",
             "a@b.c,d@e.f",

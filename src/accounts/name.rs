@@ -9,7 +9,8 @@ use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 /// Longest name in code points.
 pub const MAX_CHARS: usize = 100;
 
-/// A trimmed name of 1 to [`MAX_CHARS`] code points in normalization form C.
+/// A name of 1 to [`MAX_CHARS`] code points in normalization form C, trimmed, its words one U+0020 apart whatever spaces they had
+/// between them (RFC 8266 §2.1): two names differ by what is seen.
 #[derive(Debug, Clone, PartialEq, Eq, utoipa::ToSchema)]
 #[schema(min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f]+$", example = "Ada")]
 pub struct Name(String);
@@ -20,15 +21,21 @@ impl Name {
     /// # Errors
     /// A reason that can be shown to the sender.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let name: String = text.trim().nfc().collect();
+        const DISGUISED: &str = "contains control, invisible or direction-changing characters";
+        let text: String = text.trim().nfc().collect();
+        // before they are taken for spaces between words
+        if text.chars().any(is_steering) {
+            return Err(DISGUISED);
+        }
+        let name = text.split_whitespace().collect::<Vec<_>>().join(" ");
         if name.is_empty() {
             return Err("is empty");
         }
         if name.chars().count() > MAX_CHARS {
             return Err("is longer than 100 characters");
         }
-        if name.chars().any(|c| is_steering(c) || is_unseen(c)) || has_stray_joiner(&name) {
-            return Err("contains control, invisible or direction-changing characters");
+        if name.chars().any(is_unseen) || has_stray_joiner(&name) {
+            return Err(DISGUISED);
         }
         if mixes_scripts(&name) {
             return Err("mixes Latin, Greek or Cyrillic letters in one word");
@@ -88,10 +95,22 @@ mod tests {
             "می\u{200c}نا",
             "Ælfgifu þórðr",
             "R2-D2",
+            "𝐀𝐝𝐚",
+            "𓀀𓁐",
         ] {
             assert!(Name::parse(name).is_ok(), "{name}");
         }
         assert_eq!(Name::parse("  Zoe\u{308} ").unwrap().as_str(), "Zoë");
+    }
+
+    #[test]
+    fn words_are_one_space_apart() {
+        for spaces in ["  ", "\u{a0}", "\u{3000}", "\u{1680} ", "\u{2000}\u{2003}", " \u{202f}\u{205f} "] {
+            assert_eq!(Name::parse(&format!("{spaces}Ada{spaces}Lovelace{spaces}")).unwrap().as_str(), "Ada Lovelace", "{spaces:?}");
+        }
+        for separator in ["\t", "\n", "\u{85}", "\u{2028}", "\u{200b}"] {
+            assert!(Name::parse(&format!("Ada{separator}Lovelace")).is_err(), "{separator:?}");
+        }
     }
 
     #[test]
@@ -111,6 +130,15 @@ mod tests {
             "x\u{e0041}",
             "x\u{e000}",
             "x\u{fffe}",
+            "x\u{fffc}",
+            "x\u{1d159}",
+            "x\u{13430}",
+            "x\u{13441}",
+            "x\u{1345f}",
+            "x\u{16fe4}",
+            "x\u{378}",
+            "x\u{e0100}",
+            "x\u{110bd}",
             "--",
             "Аda",
             "Adа",
@@ -130,7 +158,7 @@ mod tests {
     /// Any text is refused or becomes a name that stays as it is, and of which nothing is unseen.
     #[test]
     fn what_is_taken_is_stable_and_seen() {
-        const PARTS: &str = "aZé\u{301}\u{308} -'.9<&\u{430}\u{391}\u{5d0}\u{645}\u{200d}\u{200c}\u{200b}\u{202e}\u{2067}\u{ad}\u{0}\n李ﾀＡ𝐀ﬁ\u{212b}\u{fe0f}\u{e0041}";
+        const PARTS: &str = "aZé\u{301}\u{308} -'.9<&\u{430}\u{391}\u{5d0}\u{645}\u{200d}\u{200c}\u{200b}\u{202e}\u{2067}\u{ad}\u{0}\n\u{3000}\u{fffc}李ﾀＡ𝐀ﬁ\u{212b}\u{fe0f}\u{e0041}";
         let parts: Vec<char> = PARTS.chars().collect();
         let (mut state, mut taken) = (1_u64, 0);
         for _ in 0..20_000 {
@@ -142,7 +170,7 @@ mod tests {
             let Ok(name) = Name::parse(&text) else { continue };
             taken += 1;
             assert_eq!(Name::parse(name.as_str()).as_ref(), Ok(&name), "{text:?}");
-            assert!(unicode_normalization::is_nfc(name.as_str()) && name.as_str() == name.as_str().trim(), "{text:?}");
+            assert!(unicode_normalization::is_nfc(name.as_str()) && name.as_str().split(' ').all(|word| !word.is_empty()), "{text:?}");
             assert!(!name.as_str().chars().any(|c| is_steering(c) || is_unseen(c)) && !mixes_scripts(name.as_str()), "{text:?}");
             let decomposed: String = text.nfd().collect();
             assert_eq!(Name::parse(&decomposed).as_ref(), Ok(&name), "one name, whatever the keyboard");

@@ -1,6 +1,10 @@
 //! Characters by which text disguises itself or what stands beside it. What is decided with them, and what is not, is in `docs/input.md`.
 //! Practices 3.schema, 3.xss-escape.
 
+use icu_properties::{
+    CodePointMapData, CodePointSetData,
+    props::{DefaultIgnorableCodePoint, GeneralCategory},
+};
 use unicode_normalization::char::is_combining_mark;
 
 /// Control characters, line and paragraph separators, and what turns the writing direction (UAX 9).
@@ -8,14 +12,23 @@ pub(super) fn is_steering(c: char) -> bool {
     c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// What is not seen at all (UAX 44, `Default_Ignorable_Code_Point` and the blank letters), private use, tags and noncharacters; the
-/// joiners are looked at by [`has_stray_joiner`].
+/// What is not seen at all (UAX 44): `Default_Ignorable_Code_Point`, format characters, private use, and what is not assigned,
+/// noncharacters too: what PRECIS (RFC 8264) disallows everywhere. The joiners are looked at by [`has_stray_joiner`].
 pub(super) fn is_unseen(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}')
-        || matches!(c, '\u{200b}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{2800}' | '\u{3164}')
-        || matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{fdd0}'..='\u{fdef}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}')
-        || matches!(c, '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{10ffff}')
-        || u32::from(c) & 0xfffe == 0xfffe
+    let category = CodePointMapData::<GeneralCategory>::new().get(c);
+    let is_ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+        || matches!(category, GeneralCategory::Format | GeneralCategory::PrivateUse | GeneralCategory::Unassigned);
+    !is_joiner(c) && (is_ignorable || is_blank(c))
+}
+
+/// Letters and symbols by their category, and blank: the Braille pattern, the Khitan filler, the object's place, the empty notehead, and
+/// the controls of hieroglyphs that are none of category Cf.
+fn is_blank(c: char) -> bool {
+    matches!(c, '\u{2800}' | '\u{fffc}' | '\u{13440}'..='\u{1345f}' | '\u{16fe4}' | '\u{1d159}')
+}
+
+fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
 }
 
 /// Scripts whose letters look alike.
@@ -49,7 +62,6 @@ pub(super) fn mixes_scripts(text: &str) -> bool {
 
 /// Whether a zero-width joiner or non-joiner stands where no script needs one: they belong between letters of Indic scripts and Arabic.
 pub(super) fn has_stray_joiner(text: &str) -> bool {
-    let is_joiner = |c: char| matches!(c, '\u{200c}' | '\u{200d}');
     let joins = |c: Option<&char>| c.is_some_and(|c| (c.is_alphabetic() || is_combining_mark(*c)) && !c.is_ascii() && script(*c).is_none());
     let characters: Vec<char> = text.chars().collect();
     characters.iter().enumerate().any(|(at, c)| {
