@@ -101,8 +101,8 @@ error_codes! {
     TooLarge = PAYLOAD_TOO_LARGE, "TOO_LARGE", "The body is too large.";
     /// The body is not plain JSON.
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", "Send the body as application/json, not encoded.";
-    /// The target and the header fields are larger than allowed.
-    HeadersTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "HEADERS_TOO_LARGE", "The request's target and headers are too large.";
+    /// The target and the header fields are larger, or the fields more, than allowed.
+    HeadersTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "HEADERS_TOO_LARGE", "The request's target and headers are too large or too many.";
     /// Well-formed, but fields are missing, unknown or out of range.
     Invalid = UNPROCESSABLE_ENTITY, "INVALID", "Some fields are not as they should be.";
     /// A quota is used up; `Retry-After` says for how long.
@@ -140,7 +140,7 @@ impl ErrorCode {
             Self::TooMany => "Delete some first.",
             Self::TooLarge => "Send less; `PORTCULLIS_BODY_LIMIT` is the number.",
             Self::UnsupportedMediaType => "Send JSON with `Content-Type: application/json` and no `Content-Encoding`.",
-            Self::HeadersTooLarge => "Send fewer and shorter headers and a shorter query; `PORTCULLIS_HEADER_LIMIT` is the number.",
+            Self::HeadersTooLarge => "Send fewer and shorter headers and a shorter query; `PORTCULLIS_HEADER_LIMIT` and `PORTCULLIS_HEADER_FIELDS` are the numbers.",
             Self::Invalid => "Correct what `fields` names: each entry has the field and the reason.",
             Self::RateLimited => "Wait for as many seconds as `Retry-After` says; earlier calls are refused too.",
             Self::Internal => "Report `request_id` to whoever runs the service. A safe call may be repeated, with growing pauses.",

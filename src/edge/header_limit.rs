@@ -1,5 +1,5 @@
-//! A request's head has a size, the same over HTTP/1.1 and HTTP/2: what is over it is refused before anything looks into it
-//! (practices 3.headers, 4.dos). Attacks: `tests/suite/attacks/s04_rate_limits/large_head.rs`.
+//! A request's head has a size and a number of fields, the same over HTTP/1.1 and HTTP/2: what is over them is refused before anything
+//! looks into it (practices 3.headers, 4.dos). Attacks: `tests/suite/attacks/s04_rate_limits/large_head.rs`.
 
 use crate::{
     error::{ApiError, ErrorCode},
@@ -21,9 +21,10 @@ pub(super) async fn header_limit<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
+    let limits = &state.settings.connections;
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    let fields: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD).sum();
-    if target + fields > state.settings.connections.head {
+    let bytes: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD).sum();
+    if target + bytes > limits.head || request.headers().len() > limits.fields {
         return Err(ApiError::new(ErrorCode::HeadersTooLarge).into());
     }
     next.call(request).await

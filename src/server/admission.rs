@@ -43,7 +43,8 @@ mod tests {
     #[test]
     fn a_network_is_one_client_and_a_proxy_is_many() {
         let second = Duration::from_secs(1);
-        let limits = Connections { total: 5, of_address: 2, requests: 1, streams: 1, head: 4096, handshake: second, idle: second, stall: second };
+        let limits =
+            Connections { total: 5, of_address: 2, requests: 1, streams: 1, head: 4096, fields: 16, handshake: second, idle: second, stall: second };
         let admission = Admission::new(&limits, vec!["10.0.0.0/8".parse().unwrap()]);
         let admit = |client: &str| admission.admit(client.parse().unwrap());
         let _own = (admit("2001:db8::1").unwrap(), admit("2001:db8::2").unwrap());

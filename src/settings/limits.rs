@@ -76,6 +76,8 @@ pub struct Connections {
     pub streams: u32,
     /// Target and header fields of a request, in bytes.
     pub head: usize,
+    /// Header fields of a request. Fewer than actix-http parses (96), so that both protocols answer alike.
+    pub fields: usize,
     /// To agree on TLS.
     pub handshake: Duration,
     /// Without a request.
@@ -146,6 +148,7 @@ pub(super) fn connections(read: &mut Reader) -> Connections {
         requests: read.number("PORTCULLIS_REQUESTS_IN_HAND", 10..=100_000),
         streams: read.number("PORTCULLIS_HTTP2_STREAMS", 1..=1000),
         head: read.number("PORTCULLIS_HEADER_LIMIT", 4096..=65_536),
+        fields: read.number("PORTCULLIS_HEADER_FIELDS", 16..=90),
         handshake: Duration::from_secs(read.number("PORTCULLIS_HANDSHAKE_TIMEOUT_SECONDS", 1..=60)),
         idle: Duration::from_secs(read.number("PORTCULLIS_IDLE_TIMEOUT_SECONDS", 1..=3600)),
         stall: Duration::from_secs(read.number("PORTCULLIS_STALL_TIMEOUT_SECONDS", 1..=300)),

@@ -95,6 +95,7 @@ pub const SETTINGS: &[Setting] = &[
     optional("PORTCULLIS_WORKERS", "server threads, 1 to 512; otherwise one a core"),
     setting("PORTCULLIS_BODY_LIMIT", "65536", "largest request body in bytes, 1024 to 10485760"),
     setting("PORTCULLIS_HEADER_LIMIT", "16384", "largest target and header fields of a request in bytes, 4096 to 65536"),
+    setting("PORTCULLIS_HEADER_FIELDS", "64", "most header fields of a request, 16 to 90"),
     setting("PORTCULLIS_REQUEST_TIMEOUT_SECONDS", "10", "longest time for one request, its head included, 1 to 300"),
     setting("PORTCULLIS_CONNECTIONS", "10000", "most connections to one listener, 10 to 1000000; more are closed at once"),
     setting(

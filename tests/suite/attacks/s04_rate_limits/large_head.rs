@@ -7,6 +7,24 @@ use crate::support::{
 use reqwest::Method;
 use tokio::io::AsyncWriteExt;
 
+/// Small ones, within the bytes: each is work for whatever looks through them.
+#[actix_web::test]
+async fn many_fields_are_refused_alike_in_both_protocols() {
+    let app = TestApp::start().await;
+    for client in app.clients() {
+        // beside the ones that the client sends by itself
+        for (fields, expected) in [(48, 200), (65, 431), (90, 431)] {
+            let request = client.get(app.url("/livez"));
+            let answer = Answer::of((0..fields).fold(request, |request, n| request.header(format!("x-{n}"), "1"))).await;
+            assert_eq!(answer.status, expected, "{fields}: {}", answer.text);
+            assert!(expected == 200 || answer.code() == "HEADERS_TOO_LARGE", "{fields}: {}", answer.text);
+        }
+        // and where all have one name
+        let request = client.get(app.url("/livez"));
+        assert_eq!(Answer::of((0..65).fold(request, |request, _| request.header("x-same", "1"))).await.code(), "HEADERS_TOO_LARGE");
+    }
+}
+
 #[actix_web::test]
 async fn a_large_head_is_refused() {
     let app = TestApp::start().await;
