@@ -77,6 +77,8 @@ error_codes! {
     OriginNotAllowed = FORBIDDEN, "ORIGIN_NOT_ALLOWED", "Pages of this origin may not make this call.";
     /// A call over clear text; whatever it carried has been seen on the way.
     HttpsRequired = FORBIDDEN, "HTTPS_REQUIRED", "Use HTTPS. Change every secret that this call carried.";
+    /// The operators' listener under a name that a stranger may have pointed at it.
+    WrongHost = MISDIRECTED_REQUEST, "WRONG_HOST", "Nothing is served under this name.";
     /// Signed in, but without the permission, or beyond it: nobody gives, takes or touches what they do not hold.
     Forbidden = FORBIDDEN, "FORBIDDEN", "You are not allowed to do this.";
     /// Registration is for invited people only.
@@ -128,6 +130,7 @@ impl ErrorCode {
             Self::CsrfRejected => "Fetch the token from `GET /v1/auth/csrf`, send it as `X-CSRF-Token`, and call from an allowed origin.",
             Self::OriginNotAllowed => "Call from an origin that the service lists in `PORTCULLIS_CORS_ORIGINS`.",
             Self::HttpsRequired => "Use the `https` address, and change every password and token that went over clear text.",
+            Self::WrongHost => "Ask by IP address, or list the name in `PORTCULLIS_OPERATOR_HOSTS`.",
             Self::Forbidden => "Do not repeat the call; an administrator can give the permission.",
             Self::RegistrationClosed => "Ask an administrator for an invitation.",
             Self::WrongPassword => "Let the person enter the current password again; wrong ones are counted.",
@@ -140,7 +143,9 @@ impl ErrorCode {
             Self::TooMany => "Delete some first.",
             Self::TooLarge => "Send less; `PORTCULLIS_BODY_LIMIT` is the number.",
             Self::UnsupportedMediaType => "Send JSON with `Content-Type: application/json` and no `Content-Encoding`.",
-            Self::HeadersTooLarge => "Send fewer and shorter headers and a shorter query; `PORTCULLIS_HEADER_LIMIT` and `PORTCULLIS_HEADER_FIELDS` are the numbers.",
+            Self::HeadersTooLarge => {
+                "Send fewer and shorter headers and a shorter query; `PORTCULLIS_HEADER_LIMIT` and `PORTCULLIS_HEADER_FIELDS` are the numbers."
+            }
             Self::Invalid => "Correct what `fields` names: each entry has the field and the reason.",
             Self::RateLimited => "Wait for as many seconds as `Retry-After` says; earlier calls are refused too.",
             Self::Internal => "Report `request_id` to whoever runs the service. A safe call may be repeated, with growing pauses.",

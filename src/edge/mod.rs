@@ -86,7 +86,8 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
         .app_data(state)
 }
 
-/// For those who speak clear text and are sent on to HTTPS: strangers, so each request leaves a record.
+/// For those who speak clear text and are sent on to HTTPS: strangers, so each request leaves a record. Whatever host they name, they are
+/// sent to the public URL.
 pub fn redirecting_app<F: FnOnce(&mut ServiceConfig)>(
     state: Data<State>,
     handlers: F,
@@ -100,13 +101,15 @@ pub fn redirecting_app<F: FnOnce(&mut ServiceConfig)>(
         .app_data(state)
 }
 
-/// For operators, in clear text too. Their network decides who gets here: they ask at no cost, and so often that it is not logged.
+/// For operators, in clear text too. Their network decides who gets here, and the host's name keeps out what a browser in it is made to
+/// ask: they ask at no cost, and so often that it is not logged.
 pub fn operators_app<F: FnOnce(&mut ServiceConfig)>(
     state: Data<State>,
     handlers: F,
 ) -> App<impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()> + use<F>> {
     App::new()
         .configure(handlers)
+        .wrap(from_fn(host::operators_host))
         .wrap(from_fn(envelope::envelope))
         .wrap(from_fn(security_headers::in_clear_text))
         .wrap(from_fn(pace::in_hand))

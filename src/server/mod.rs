@@ -119,8 +119,8 @@ impl Service {
                 config.route("/metrics", web::get().to(answer));
             })
         };
-        let operators =
-            settings.operator_listen.map(|address| listener(address, "PORTCULLIS_OPERATOR_LISTEN", 1).serve(for_operators)).transpose()?;
+        let operators = settings.operators.as_ref().map(|operators| operators.listen);
+        let operators = operators.map(|address| listener(address, "PORTCULLIS_OPERATOR_LISTEN", 1).serve(for_operators)).transpose()?;
 
         let mut started = |listener: Option<(Server, SocketAddr)>| {
             listener.map(|(server, address)| {

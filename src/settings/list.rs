@@ -49,6 +49,11 @@ pub const SETTINGS: &[Setting] = &[
         "127.0.0.1:9464",
         "address of health and metrics, in clear text: keep it off the public network; `off` for none",
     ),
+    setting(
+        "PORTCULLIS_OPERATOR_HOSTS",
+        "",
+        "other names under which operators may ask, comma-separated, beside IP addresses, names without a dot, and those in `.svc`, `.cluster.local` and `.internal`",
+    ),
     setting("PORTCULLIS_DATA_DIR", "data", "folder for what development makes"),
     secret("DATABASE_URL", "Postgres for the service; development without it starts a private cluster in the data folder"),
     secret("PORTCULLIS_OWNER_DATABASE_URL", "the same database as its owner, for `migrate`; otherwise `DATABASE_URL`"),

@@ -5,6 +5,7 @@
 pub mod database;
 pub mod limits;
 pub mod list;
+pub mod operators;
 pub mod origin;
 mod reader;
 mod redis;
@@ -13,6 +14,7 @@ pub mod tls;
 
 pub use database::Database;
 pub use limits::{Alerts, Connections, Quotas, Terms};
+pub use operators::Operators;
 pub use origin::Origin;
 pub use reader::SettingsError;
 pub use tls::{Acme, Profile, Redirecting, Tls, TlsFiles};
@@ -68,8 +70,8 @@ pub struct Settings {
     pub https_listen: SocketAddr,
     /// The listener that redirects.
     pub redirecting: Option<Redirecting>,
-    /// The operators' address.
-    pub operator_listen: Option<SocketAddr>,
+    /// The operators' listener.
+    pub operators: Option<Operators>,
     /// What development makes lies here.
     pub data_dir: PathBuf,
     /// `None`: a private cluster.
@@ -191,18 +193,6 @@ impl Settings {
         Self::from_values(values, &DEMANDED_IN_PRODUCTION)
     }
 
-    /// The operators' address, whatever else is wrong with the settings.
-    ///
-    /// # Errors
-    /// When it is none.
-    pub fn operator_listen_in(values: &Values) -> Result<Option<SocketAddr>, SettingsError> {
-        const NAME: &str = "PORTCULLIS_OPERATOR_LISTEN";
-        let own = values.get(NAME).map(|value| (NAME.to_owned(), value.clone()));
-        let mut read = Reader::new(own.into_iter().collect());
-        let address = read.optional(NAME, optional_address);
-        address.ok_or_else(|| read.into_error())
-    }
-
     fn from_values(values: Values, demanded_in_production: &[&str]) -> Result<Self, SettingsError> {
         let (mut read, mut given) = (Reader::new(values), Vec::new());
         // a word that is neither starts nothing; what only production demands would hide it
@@ -237,7 +227,7 @@ impl Settings {
             environment,
             https_listen,
             redirecting: tls::redirecting(&mut read),
-            operator_listen: read.optional("PORTCULLIS_OPERATOR_LISTEN", optional_address).flatten(),
+            operators: operators::read(&mut read),
             data_dir: read.value("PORTCULLIS_DATA_DIR", PathBuf::new(), |text| Ok::<_, &str>(text.into())),
             database: database::read(&mut read, &mut given, is_production),
             redis: redis::read(&mut read, &mut given, is_production),

@@ -1,1 +1,2 @@
 mod lookalike_origins;
+mod rebound_name;

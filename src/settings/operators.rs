@@ -1,0 +1,37 @@
+//! Where operators ask, and under which names.
+
+use crate::settings::{Settings, SettingsError, Values, optional_address, reader::Reader};
+use std::net::SocketAddr;
+use url::Host;
+
+/// The listener with health and metrics.
+#[derive(Debug, Clone)]
+pub struct Operators {
+    /// Its address.
+    pub listen: SocketAddr,
+    /// Names with a dot under which it may be asked, in lower case, beside those that no stranger can have (`edge/host.rs`).
+    pub hosts: Vec<String>,
+}
+
+const LISTEN: &str = "PORTCULLIS_OPERATOR_LISTEN";
+
+pub(super) fn read(read: &mut Reader) -> Option<Operators> {
+    let hosts = read.list("PORTCULLIS_OPERATOR_HOSTS", |item| match Host::parse(item) {
+        Ok(Host::Domain(name)) => Ok(name),
+        _ => Err("is no name of a host"),
+    });
+    read.optional(LISTEN, optional_address).flatten().map(|listen| Operators { listen, hosts })
+}
+
+impl Settings {
+    /// The operators' address, whatever else is wrong with the settings.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn operator_listen_in(values: &Values) -> Result<Option<SocketAddr>, SettingsError> {
+        let own = values.get(LISTEN).map(|value| (LISTEN.to_owned(), value.clone()));
+        let mut read = Reader::new(own.into_iter().collect());
+        let address = read.optional(LISTEN, optional_address);
+        address.ok_or_else(|| read.into_error())
+    }
+}
