@@ -75,6 +75,8 @@ pub fn python(program: &str) -> Command {
 
 /// The folder with a Node.js package, installed once.
 pub fn node(package: &str, name: &str) -> PathBuf {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap();
     let modules = folder().join("node");
     if !modules.join("node_modules").join(name).exists() {
         run(Command::new("npm").args(["install", "--silent", "--no-fund", "--no-audit", "--ignore-scripts", "--prefix"]).arg(&modules).arg(package));

@@ -154,7 +154,8 @@ fn the_map_names_every_practice_and_only_what_exists() {
             "not run here" => assert!(!text("reason").is_empty(), "{id} does not say why it is not run"),
             "shown" => {
                 assert!(!code.is_empty() && !text("about").is_empty(), "{id} is shown nowhere");
-                let is_attacked = tests.iter().any(|test| test.starts_with("tests/suite/attacks/") || test.starts_with("tests/suite/contract/"));
+                let attacks = ["tests/suite/attacks/", "tests/suite/contract/", "tests/browser/"];
+                let is_attacked = tests.iter().any(|test| attacks.iter().any(|folder| test.starts_with(folder)));
                 assert!(text("kind") != "attack" || is_attacked, "{id} has no attack test");
             }
             other => panic!("{id}: state {other:?}"),

@@ -1,0 +1,54 @@
+//! What a real browser makes of the service: Chromium, driven by Playwright, on a service with the name `id.example.test`, beside a
+//! sibling site and a foreign one on the same machine. What the scripts expect is in them; this only starts and judges them.
+//!
+//! `cargo test --features browser --test browser`; needs Chromium, Node.js 20, npm and its registry on the first run.
+
+#[expect(dead_code, reason = "the peers', of which this needs a part")]
+#[path = "../interop/service.rs"]
+mod service;
+
+use rcgen::{CertificateParams, KeyPair};
+use service::{Service, node, run};
+use std::{net::TcpListener, process::Command};
+
+const NAMES: [&str; 3] = ["id.example.test", "shop.example.test", "evil.test"];
+
+/// Runs a script against a service of its own, in which `root@example.org` is an administrator.
+fn in_browser(script: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(NAMES.map(str::to_owned)).unwrap().self_signed(&key).unwrap();
+    let (certificate_file, key_file) = (folder.path().join("certificate.pem"), folder.path().join("key.pem"));
+    std::fs::write(&certificate_file, certificate.pem()).unwrap();
+    std::fs::write(&key_file, key.serialize_pem()).unwrap();
+
+    // free at this moment
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let origin = format!("https://{}:{}", NAMES[0], address.port());
+    let service = Service::with(&[
+        ("PORTCULLIS_HTTPS_LISTEN", &address.to_string()),
+        ("PORTCULLIS_PUBLIC_URL", &origin),
+        ("PORTCULLIS_TLS_CERTIFICATE_FILE", certificate_file.to_str().unwrap()),
+        ("PORTCULLIS_TLS_KEY_FILE", key_file.to_str().unwrap()),
+    ]);
+    let password = service.administrator();
+    let mut browser = Command::new("node");
+    browser.arg(format!("tests/browser/{script}")).env("MODULES", node("playwright-core@1.65.1", "playwright-core"));
+    browser.env("ORIGIN", &origin).env("PASSWORD", password).env("CERTIFICATE", &certificate_file).env("KEY", &key_file);
+    run(&mut browser);
+}
+
+#[test]
+fn a_stored_script_never_runs() {
+    in_browser("stored_script.mjs");
+}
+
+#[test]
+fn pages_of_other_sites_change_nothing_and_read_nothing() {
+    in_browser("other_sites.mjs");
+}
+
+#[test]
+fn cookies_are_out_of_the_reach_of_scripts_and_siblings() {
+    in_browser("cookies.mjs");
+}
