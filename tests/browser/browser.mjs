@@ -30,6 +30,7 @@ export async function browse(work) {
         executablePath: executable(),
         args: [
             "--no-sandbox",
+            "--disable-dev-shm-usage",
             "--host-resolver-rules=MAP *.test 127.0.0.1",
             // trusted as if an authority had signed it; all other rules for certificates hold
             `--ignore-certificate-errors-spki-list=${createHash("sha256").update(spki).digest("base64")}`,
