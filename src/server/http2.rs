@@ -4,7 +4,7 @@
 //! A stream that its client resets is given up here; the request on it goes on (`src/edge/to_the_end.rs`).
 //! Practices 7.http2, 4.dos. Attacks: `tests/suite/attacks/s07_tls/`, `tests/suite/attacks/s04_rate_limits/`.
 
-use super::listener::{Listener, Stream, pace};
+use super::listener::{LINGER, Listener, Stream, pace};
 use crate::edge::pace::Pace;
 use actix_http::{BoxedPayloadStream, Payload, Request};
 use actix_server::GracefulShutdownSignal;
@@ -23,7 +23,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, server::conn::http2::Builder, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     io,
     net::SocketAddr,
     pin::{Pin, pin},
@@ -31,7 +31,10 @@ use std::{
     task::{Context, Poll},
     time::{Duration, Instant},
 };
-use tokio::time::{sleep_until, timeout};
+use tokio::{
+    runtime::Handle,
+    time::{sleep_until, timeout},
+};
 
 /// What is spoken over TLS, the preferred one first.
 pub(super) const PROTOCOLS: &[&str] = &["h2", "http/1.1"];
@@ -156,18 +159,36 @@ fn as_over_http1(request: hyper::Request<Incoming>, peer: SocketAddr) -> Option<
 }
 
 fn payload(body: Incoming) -> Payload<BoxedPayloadStream> {
-    let chunks = stream::unfold(body, |mut body| async move {
-        loop {
-            let frame = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await?;
-            match frame.map(Frame::into_data) {
-                Ok(Ok(bytes)) => return Some((Ok(bytes), body)),
-                // trailers say nothing here
-                Ok(Err(_)) => {}
-                Err(error) => return Some((Err(PayloadError::Io(io::Error::other(error))), body)),
-            }
-        }
+    let chunks = stream::unfold(Unread(Some(body)), |mut body| async move {
+        let chunk = next_chunk(body.0.as_mut()?).await?.map_err(|error| PayloadError::Io(io::Error::other(error)));
+        Some((chunk, body))
     });
     Payload::Stream { payload: Box::pin(chunks) }
+}
+
+async fn next_chunk(body: &mut Incoming) -> Option<hyper::Result<Bytes>> {
+    loop {
+        match poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await?.map(Frame::into_data) {
+            Ok(Ok(bytes)) => return Some(Ok(bytes)),
+            // trailers say nothing here
+            Ok(Err(_)) => {}
+            Err(error) => return Some(Err(error)),
+        }
+    }
+}
+
+/// What nobody has read of a body is taken for a while and thrown away: its stream would be reset behind the answer (RFC 9113 §8.1), and
+/// there are clients that lose the answer with it (curl before 8).
+struct Unread(Option<Incoming>);
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let Some(mut rest) = self.0.take().filter(|body| !body.is_end_stream()) else { return };
+        // there is none when the service ends
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(timeout(LINGER, async move { while let Some(Ok(_)) = next_chunk(&mut rest).await {} }));
+        }
+    }
 }
 
 fn as_over_http2(response: HttpResponse, is_head: bool) -> hyper::Response<Answer> {

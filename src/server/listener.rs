@@ -36,9 +36,9 @@ use tokio_util::either::Either;
 const BACKLOG: u32 = 1024;
 /// What the system may hold each way, of requests that we have not read and of answers that a client has not taken, in bytes a connection.
 const SOCKET_BUFFER: u32 = 256 << 10;
-/// How long the rest of a refused body is taken over HTTP/1.1 and thrown away: closed before, the connection would be reset, and the
-/// refusal on its way lost (RFC 9112 §9.6).
-const LINGER: Duration = Duration::from_secs(2);
+/// How long the rest of a refused body is taken and thrown away: closed before, the connection would be reset, and the refusal on its
+/// way lost (RFC 9112 §9.6).
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 /// What a client may be served through.
 pub(super) type Stream = Either<TlsStream<Paced>, Paced>;

@@ -52,8 +52,8 @@ class Connection:
             frame.flags.add("END_STREAM")
         return self.raw(frame.serialize())
 
-    def outcome(self, seconds=PATIENCE, stream=1):
-        """`200` and the like, `reset`, `goaway`, `closed`, or `silence`."""
+    def outcome(self, seconds=PATIENCE, stream=1, pong=False):
+        """`200` and the like, `reset`, `goaway`, `closed`, or `silence`; if wanted, `pong`."""
         deadline, buffer = time.monotonic() + seconds, b""
         while time.monotonic() < deadline:
             try:
@@ -80,6 +80,8 @@ class Connection:
                     return "reset"
                 elif isinstance(frame, GoAwayFrame):
                     return "goaway"
+                elif pong and isinstance(frame, PingFrame) and "ACK" in frame.flags:
+                    return "pong"
         return "silence"
 
 
@@ -187,6 +189,20 @@ def malformed():
     serves("malformed requests")
 
 
+def unread_bodies():
+    """A refusal is whole, and nothing resets its stream behind it: there are clients that would lose it."""
+    connection = Connection()
+    connection.headers([(":method", "PATCH"), *POST[1:3], (":path", "/v1/me"), ("content-type", "application/json")], end=False)
+    judge("a call whose body is not read", connection.outcome(), {"401"})
+    ping = PingFrame(0, b"12345678").serialize()
+    connection.raw(ping)
+    judge("its stream", connection.outcome(pong=True), {"pong"})
+    connection.data(b"{}")
+    connection.raw(ping)
+    judge("its stream, when the body has come", connection.outcome(pong=True), {"pong"})
+    serves("a body that nobody read")
+
+
 def frame(kind, flags, stream, payload):
     return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
 
@@ -291,6 +307,7 @@ def floods():
     serves("thirty clients that take no answer")
 
 
+unread_bodies()
 malformed()
 broken_frames()
 floods()
