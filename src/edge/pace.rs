@@ -3,6 +3,7 @@
 //! between requests nothing may dribble in (a second request's headers, the rest of a refused body) for longer than a
 //! request's head may take. Practice 4.dos. Attacks: `tests/suite/attacks/s04_rate_limits/slow_connections.rs`.
 
+use crate::edge::watched_body::{self, Body};
 use actix_web::{
     Error,
     body::{BodySize, BoxBody, MessageBody},
@@ -14,7 +15,7 @@ use std::{
     cell::Cell,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -22,7 +23,6 @@ use std::{
 const SMALL: u64 = 32 << 10;
 
 /// The pace of one connection. Lives on one server thread.
-#[derive(Debug)]
 pub struct Pace {
     limits: Limits,
     requests: Cell<u32>,
@@ -32,6 +32,10 @@ pub struct Pace {
     disturbed_at: Cell<Option<Instant>>,
     /// Whether only what comes between requests is timed by the head.
     is_multiplexed: Cell<bool>,
+    /// Whether the request in hand waits for more of its body.
+    awaits_body: Cell<bool>,
+    /// Waits until more is wanted.
+    reader: Cell<Option<Waker>>,
 }
 
 /// How long a connection may hold its place without a request.
@@ -58,6 +62,8 @@ impl Pace {
             // the first request is expected at once
             disturbed_at: Cell::new(Some(now)),
             is_multiplexed: Cell::new(false),
+            awaits_body: Cell::new(false),
+            reader: Cell::new(None),
         })
     }
 
@@ -72,6 +78,22 @@ impl Pace {
     pub fn begin(self: &Rc<Self>) -> InHand {
         self.requests.set(self.requests.get() + 1);
         InHand(Rc::clone(self))
+    }
+
+    /// Whether the request in hand waits for more of its body.
+    pub fn awaits_body(&self, awaits: bool) {
+        self.awaits_body.set(awaits);
+        self.reader.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Waits while there is a request to work on: one at a time. Between requests there is always more to read, also what nobody has read
+    /// of the last one's body.
+    pub fn poll_wants_more(&self, context: &Context<'_>) -> Poll<()> {
+        if self.requests.get() == 0 || self.awaits_body.get() {
+            return Poll::Ready(());
+        }
+        self.reader.set(Some(context.waker().clone()));
+        Poll::Pending
     }
 
     /// Bytes came.
@@ -96,13 +118,19 @@ impl Drop for InHand {
         pace.requests.set(pace.requests.get() - 1);
         pace.idle_since.set(Instant::now());
         pace.disturbed_at.set(None);
+        pace.awaits_body(false);
     }
 }
 
 /// Tells the connection that a request is in hand, until its answer has left. HTTP/2 counts its streams itself, and its requests
 /// have no such connection data.
-pub(super) async fn in_hand<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<BoxBody>, Error> {
-    let in_hand = request.request().conn_data::<Rc<Pace>>().map(Pace::begin);
+pub(super) async fn in_hand<B: MessageBody + 'static>(mut request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<BoxBody>, Error> {
+    let pace = request.request().conn_data::<Rc<Pace>>().cloned();
+    let in_hand = pace.map(|pace| {
+        let in_hand = pace.begin();
+        watched_body::watch(&mut request, move |body| pace.awaits_body(body == Body::Awaited));
+        in_hand
+    });
     let answer = next.call(request).await?.map_into_boxed_body();
     let Some(in_hand) = in_hand else { return Ok(answer) };
     match answer.response().body().size() {

@@ -145,11 +145,11 @@ where
         let limits = &self.listener.limits;
         // a second more than the application takes to answer 408
         let pace = Pace::new(Limits { idle: limits.idle, head: self.listener.request_timeout + Duration::from_secs(1) });
-        let Some(stream) = self.listener.agree(Paced::new(stream, pace, limits.stall)).await else { return };
+        let Some(stream) = self.listener.agree(Paced::new(stream, Rc::clone(&pace), limits.stall)).await else { return };
         match protocol(&stream) {
             Some(b"h2") => http2::serve(stream, peer, &self.app, &self.listener, &self.stopping).await,
             // how it ended is nobody's business but the client's
-            _ => drop(self.http1.call((Singly::new(stream), Some(peer))).await),
+            _ => drop(self.http1.call((Singly::new(stream, pace), Some(peer))).await),
         }
     }
 
@@ -191,7 +191,7 @@ where
             let stopping = stopping.clone();
             async move { stopping.notified().await }
         })
-        .on_connect_ext(|stream: &Singly<Stream>, data| _ = data.insert(Rc::clone(pace(stream.get_ref()))))
+        .on_connect_ext(|stream: &Singly<Stream>, data| _ = data.insert(Rc::clone(stream.pace())))
         .h1(fn_factory(move || ready(Ok::<_, ()>(Rc::clone(&app)))))
         .new_service(())
 }

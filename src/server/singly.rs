@@ -1,89 +1,109 @@
-//! HTTP/1.1 read one request's head at a time. A client may send its next requests before it has read an answer; actix-http decodes
-//! everything that it has read before it looks at how many wait, some 250 times the memory of what was sent. So it gets no more to read
-//! at once than up to a blank line, and stops by itself at sixteen requests. Practice 4.dos.
-//! Attacks: `tests/interop/slow_clients.rs`.
+//! HTTP/1.1 read one request at a time, and in small turns. A client may send its next requests before it has read an answer; actix-http
+//! decodes all that it has read before it looks at how many wait, some 250 times the memory of what was sent. So it gets up to a blank
+//! line at once, and nothing while a request is in hand that waits for no body. And it works in one go on what comes in one go: a turn is
+//! short, and many of them are for the other connections to come between. Practice 4.dos. Attacks: `tests/interop/slow_clients.rs`.
 
+use crate::edge::pace::Pace;
 use bytes::{Buf, BytesMut};
 use std::{
     io::{self, IoSlice},
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll, ready},
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    task::coop::poll_proceed,
+};
+
+/// Most of a turn, in bytes.
+const LONGEST: usize = 4096;
+/// A blank line ends no turn of fewer bytes: the shortest request has as many, and bodies may be full of blank lines.
+const SHORTEST: usize = b"GET / HTTP/1.1\n\n".len();
 
 /// The stream.
 pub(super) struct Singly<S> {
     stream: S,
-    head: Head,
-    /// What has come after a blank line.
+    pace: Rc<Pace>,
+    turn: Turn,
+    /// What came after the end of a turn.
     rest: BytesMut,
-    /// A blank line was the last that was read; whatever follows waits for the next turn.
-    pauses: bool,
 }
 
-/// Where in a head the last byte was.
+/// Where in a turn the last byte was.
+#[derive(Debug, Default, Clone, Copy)]
+struct Turn {
+    line: Line,
+    bytes: usize,
+    /// What follows waits for the next one.
+    is_over: bool,
+}
+
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Head {
-    /// Before its first line: blank lines there are skipped by the parser, too.
+enum Line {
+    /// Before the first: blank lines there are skipped by the parser, too.
     #[default]
     Before,
-    /// In a line.
-    Line,
-    /// At the beginning of a line.
+    Within,
+    /// At the beginning of one.
     Start,
 }
 
-impl Head {
-    /// The length of what ends with a blank line, or all of it.
-    fn cut(&mut self, bytes: &[u8]) -> usize {
+impl Turn {
+    /// How many of these bytes belong to it.
+    fn take(&mut self, bytes: &[u8]) -> usize {
         for (at, byte) in bytes.iter().enumerate() {
-            *self = match (*self, byte) {
-                (Self::Before, b'\r' | b'\n') => Self::Before,
-                (Self::Line, b'\n') => Self::Start,
-                (Self::Start, b'\r') => Self::Start,
-                (Self::Start, b'\n') => {
-                    *self = Self::Before;
-                    return at + 1;
-                }
-                _ => Self::Line,
+            let is_blank = self.line == Line::Start && *byte == b'\n';
+            self.bytes += 1;
+            self.line = match (self.line, byte) {
+                (Line::Before, b'\r' | b'\n') => Line::Before,
+                (Line::Within | Line::Start, b'\n') | (Line::Start, b'\r') => Line::Start,
+                _ => Line::Within,
             };
+            self.is_over = self.bytes >= LONGEST || is_blank && self.bytes >= SHORTEST;
+            if self.is_over {
+                self.line = if is_blank { Line::Before } else { self.line };
+                return at + 1;
+            }
         }
         bytes.len()
     }
 }
 
 impl<S> Singly<S> {
-    pub(super) fn new(stream: S) -> Self {
-        Self { stream, head: Head::default(), rest: BytesMut::new(), pauses: false }
+    pub(super) fn new(stream: S, pace: Rc<Pace>) -> Self {
+        Self { stream, pace, turn: Turn::default(), rest: BytesMut::new() }
     }
 
-    pub(super) fn get_ref(&self) -> &S {
-        &self.stream
+    pub(super) fn pace(&self) -> &Rc<Pace> {
+        &self.pace
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Singly<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if std::mem::take(&mut this.pauses) {
+        if this.turn.is_over {
+            this.turn = Turn { line: this.turn.line, ..Turn::default() };
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if !this.rest.is_empty() {
+        ready!(this.pace.poll_wants_more(context));
+        // reading what is here already counts for the task's share of the thread as well
+        let budget = ready!(poll_proceed(context));
+        if this.rest.is_empty() {
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
+            let length = this.turn.take(&buffer.filled()[before..]);
+            this.rest.extend_from_slice(&buffer.filled()[before + length..]);
+            buffer.set_filled(before + length);
+        } else {
             let length = this.rest.len().min(buffer.remaining());
-            let length = this.head.cut(&this.rest[..length]);
+            let length = this.turn.take(&this.rest[..length]);
             buffer.put_slice(&this.rest[..length]);
             this.rest.advance(length);
-            this.pauses = this.head == Head::Before;
-            return Poll::Ready(Ok(()));
         }
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
-        let read = &buffer.filled()[before..];
-        let length = this.head.cut(read);
-        this.rest.extend_from_slice(&read[length..]);
-        this.pauses = length > 0 && this.head == Head::Before;
-        buffer.set_filled(before + length);
+        budget.made_progress();
         Poll::Ready(Ok(()))
     }
 }
@@ -113,7 +133,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Singly<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::task::Waker;
+    use crate::edge::pace::Limits;
+    use std::{task::Waker, time::Duration};
+
+    fn singly(sent: &str) -> Singly<&[u8]> {
+        Singly::new(sent.as_bytes(), Pace::new(Limits { idle: Duration::MAX / 4, head: Duration::MAX / 4 }))
+    }
 
     /// What is read in one turn.
     fn turn(stream: &mut Singly<&[u8]>) -> String {
@@ -131,10 +156,35 @@ mod tests {
     #[test]
     fn a_turn_ends_with_a_head() {
         let sent = "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\n\n\r\n\r\nPOST /c HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody";
-        let mut stream = Singly::new(sent.as_bytes());
+        let mut stream = singly(sent);
         let turns: Vec<String> = std::iter::repeat_with(|| turn(&mut stream)).take(4).collect();
         let expected = ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET /b HTTP/1.1\n\n", "\r\n\r\nPOST /c HTTP/1.1\r\nContent-Length: 4\r\n\r\n", "body"];
         assert_eq!(turns, expected);
         assert_eq!(turn(&mut stream), "");
+    }
+
+    #[test]
+    fn turns_are_neither_long_nor_tiny() {
+        let sent = "x".repeat(LONGEST + 1);
+        let mut stream = singly(&sent);
+        assert_eq!([turn(&mut stream).len(), turn(&mut stream).len()], [LONGEST, 1]);
+        let sent = "a\n\n".repeat(100);
+        let mut stream = singly(&sent);
+        assert_eq!(turn(&mut stream).len(), 18, "the first blank line at or after the shortest");
+    }
+
+    #[test]
+    fn nothing_is_read_while_a_request_is_worked_on() {
+        let mut stream = singly("GET / HTTP/1.1\n\nGET /b HTTP/1.1\n\n");
+        let pace = Rc::clone(stream.pace());
+        assert_eq!(turn(&mut stream), "GET / HTTP/1.1\n\n");
+        let in_hand = pace.begin();
+        assert_eq!(turn(&mut stream), "");
+        drop(in_hand);
+        assert_eq!(turn(&mut stream), "GET /b HTTP/1.1\n\n");
+        let _in_hand = pace.begin();
+        pace.awaits_body(true);
+        stream.rest.extend_from_slice(b"body");
+        assert_eq!(turn(&mut stream), "body");
     }
 }
