@@ -128,7 +128,9 @@ impl ErrorCode {
             Self::RefreshTokenReplayed => "Forget both tokens, tell the person that somebody else may have had the token, and sign in.",
             Self::InvalidCredentials => "Let the person correct the entry, or ask for a letter that sets a new password. Do not repeat it by itself.",
             Self::CsrfRejected => "Fetch the token from `GET /v1/auth/csrf`, send it as `X-CSRF-Token`, and call from an allowed origin.",
-            Self::OriginNotAllowed => "Call from an origin that the service lists in `PORTCULLIS_CORS_ORIGINS`.",
+            Self::OriginNotAllowed => {
+                "Call from an origin that the service lists in `PORTCULLIS_CORS_ORIGINS`, with a method and headers that the API document names."
+            }
             Self::HttpsRequired => "Use the `https` address, and change every password and token that went over clear text.",
             Self::WrongHost => "Ask by IP address, or list the name in `PORTCULLIS_OPERATOR_HOSTS`.",
             Self::Forbidden => "Do not repeat the call; an administrator can give the permission.",

@@ -3,7 +3,7 @@
 //! Attacks: `tests/suite/attacks/s06_cors/`.
 
 use crate::{
-    edge::{csrf::CSRF_TOKEN, request_log::REQUEST_ID},
+    edge::{csrf::CSRF_TOKEN, request_log::REQUEST_ID, trace_context::TRACE_PARENT},
     error::{RATE_LIMIT, RATE_LIMIT_POLICY},
     settings::Settings,
 };
@@ -16,7 +16,7 @@ const MAX_AGE: usize = 7200;
 pub(super) fn cors(settings: &Settings) -> Cors {
     let cors = Cors::default()
         .allowed_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allowed_headers([header::CONTENT_TYPE, header::AUTHORIZATION, CSRF_TOKEN])
+        .allowed_headers([header::CONTENT_TYPE, header::AUTHORIZATION, CSRF_TOKEN, TRACE_PARENT])
         .expose_headers([REQUEST_ID, header::RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY])
         // a refused origin still gets its answer, without the headers that would let a page read it: a tool that is no browser
         // may send any Origin, and unsafe calls are stopped by `csrf`

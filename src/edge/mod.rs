@@ -24,6 +24,7 @@ pub mod session_cookie;
 mod to_the_end;
 mod trace_context;
 pub mod valid;
+mod watched_body;
 
 use crate::state::State;
 use actix_web::{

@@ -3,7 +3,10 @@
 //! names the request. `tracestate` is other people's text and is not read.
 //! Practice 8.request-metadata. Attacks: `tests/suite/attacks/s08_errors/forged_traces.rs`.
 
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, HeaderName};
+
+/// Pages of allowed origins may send it.
+pub(super) const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Whose call this is, in the caller's tracing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +20,7 @@ pub(super) struct TraceContext {
 impl TraceContext {
     /// What the headers say; `None` for everything that the standard calls invalid, and when they say it twice.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut all = headers.get_all("traceparent");
+        let mut all = headers.get_all(TRACE_PARENT);
         let (first, second) = (all.next()?, all.next());
         if second.is_some() { None } else { Self::parse(first.to_str().ok()?) }
     }

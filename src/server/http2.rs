@@ -64,7 +64,8 @@ where
     let mut connection = pin!(
         Builder::new(streams)
             .max_concurrent_streams(listener.limits.streams)
-            .max_header_list_size(u32::try_from(listener.limits.head).unwrap_or(u32::MAX))
+            // h2 refuses in a bare answer: what is somewhat too large comes as far as ours (`edge/header_limit.rs`)
+            .max_header_list_size(u32::try_from(2 * listener.limits.head).unwrap_or(u32::MAX))
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_pending_accept_reset_streams(PENDING_RESETS)

@@ -48,7 +48,7 @@ async fn every_refusal_carries_the_request_id_of_its_header() {
         ("CSRF_REJECTED", own("/v1/auth/logout", "origin", "https://evil.example")),
         ("MALFORMED", own("/v1/me/password", "content-type", "application/json").body("{")),
         ("TOO_LARGE", own("/v1/me/password", "content-type", "application/json").body(" ".repeat(2000))),
-        ("MALFORMED", visitor.request(reqwest::Method::GET, "/livez").header("cookie", "__Host-portcullis=a; __Host-portcullis=b")),
+        ("MALFORMED", visitor.request(reqwest::Method::GET, "/v1/me").header("cookie", "__Host-portcullis=a; __Host-portcullis=b")),
         ("INVALID_PROOF", visitor.request(reqwest::Method::POST, "/v1/auth/email/confirm").json(&serde_json::json!({ "token": "x" }))),
     ];
     for (code, request) in requests {

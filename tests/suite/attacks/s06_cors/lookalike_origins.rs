@@ -106,7 +106,7 @@ async fn an_allowed_origin_gets_its_own_name_and_no_star() {
         let request = visitor.request(Method::OPTIONS, "/v1/me").header("origin", ALLOWED).header("access-control-request-method", method);
         Answer::of(request.header("access-control-request-headers", headers))
     };
-    let allowed = preflight("PATCH", "content-type,x-csrf-token").await;
+    let allowed = preflight("PATCH", "content-type,traceparent,x-csrf-token").await;
     assert_eq!((allowed.status.as_u16(), allowed.header("access-control-allow-origin")), (200, ALLOWED));
     for listed in ["access-control-allow-methods", "access-control-allow-headers"] {
         assert!(!allowed.header(listed).contains('*'), "{listed}");

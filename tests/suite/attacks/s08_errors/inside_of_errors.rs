@@ -52,7 +52,11 @@ async fn with_the_database_away_every_call_says_so_and_the_service_recovers() {
         assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
         tells_nothing(&answer);
     }
-    assert_eq!(app.visitor().get("/livez").await.status, 200, "alive all the same");
+    for actor in [&app.visitor(), &ada] {
+        for path in ["/livez", "/docs/errors", "/go/reset", "/.well-known/jwks.json"] {
+            assert_eq!(actor.get(path).await.status, 200, "{path} all the same");
+        }
+    }
     superuser.execute(sqlx::AssertSqlSafe(format!("ALTER DATABASE {name} CONNECTION LIMIT -1"))).await.unwrap();
     app.wait_for("recovery", async || (ada.get("/v1/me").await.status == 200).then_some(())).await;
     assert_eq!(app.visitor().get("/readyz").await.status, 200);
