@@ -73,11 +73,17 @@ fn a_flood_over_http_2_keeps_nobody_out() {
     assert!(!statuses.contains(" 0 4xx") && statuses.contains(" 0 5xx"), "{said}");
 }
 
+/// Sends over sixty connections.
+fn flat_out(what: &str, service: &Service) -> Command {
+    let mut attack = python("python");
+    attack.args(["tests/interop/flat_out_attacker.py", what, &service.port]).arg(service.authority()).args(["60", SECONDS]);
+    attack
+}
+
 #[test]
 fn requests_whose_answers_nobody_reads_fill_no_memory() {
     let service = Service::with(&[]);
-    let mut attack = python("python");
-    attack.arg("tests/interop/pipelining_attacker.py").arg(&service.port).arg(service.authority()).args(["60", SECONDS]);
+    let mut attack = flat_out("requests", &service);
     let before = service.memory();
     let said = bystander_is_served(&service, &mut attack);
     let sent = said.split_whitespace().next().and_then(|count| count.parse::<u32>().ok());
@@ -85,4 +91,13 @@ fn requests_whose_answers_nobody_reads_fill_no_memory() {
     // the most that it ever had: at sixteen decoded requests, a full buffer of input and one of output a connection
     let grown = service.memory() - before;
     assert!(grown < 64 << 10, "{grown} KiB more");
+}
+
+/// Each of them could be the end of a head, where reading pauses.
+#[test]
+fn a_refused_body_full_of_blank_lines_stops_nobody() {
+    let service = Service::with(&[]);
+    let said = bystander_is_served(&service, &mut flat_out("blank-lines", &service));
+    let sent = said.split_whitespace().next().and_then(|count| count.parse::<u32>().ok());
+    assert!(sent.is_some_and(|sent| sent > 100_000), "{said}");
 }

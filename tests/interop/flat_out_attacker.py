@@ -1,4 +1,6 @@
-"""Connections over HTTP/1.1 that send request after request and read no answer. Arguments: port, authority, connections, seconds."""
+"""Connections over HTTP/1.1 that send as fast as they can and read no answer. Arguments: what, port, authority, connections, seconds.
+
+`requests`: one after the other. `blank-lines`: a body that nobody wants, full of what ends a request's head."""
 
 import socket
 import ssl
@@ -6,10 +8,13 @@ import sys
 import threading
 import time
 
-port, authority, connections, seconds = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+what, port, authority, connections, seconds = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), float(sys.argv[5])
+opening, again, counted = {
+    "requests": (b"", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 600, 600),
+    "blank-lines": (b"POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 1073741824\r\n\r\n", b"a\n\n" * 5000, 5000),
+}[what]
 context = ssl.create_default_context(cafile=authority)
 context.set_alpn_protocols(["http/1.1"])
-requests = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 600
 end = time.monotonic() + seconds
 sent = [0] * connections
 
@@ -22,9 +27,10 @@ def one(index):
                 tcp.settimeout(1)
                 tcp.connect(("127.0.0.1", port))
                 with context.wrap_socket(tcp, server_hostname="localhost") as tls:
+                    tls.sendall(opening)
                     while time.monotonic() < end:
-                        tls.sendall(requests)
-                        sent[index] += 600
+                        tls.sendall(again)
+                        sent[index] += counted
         except OSError:
             # full, or hung up on: again
             time.sleep(0.1)
@@ -35,4 +41,4 @@ for thread in threads:
     thread.start()
 for thread in threads:
     thread.join()
-print(sum(sent), "requests sent")
+print(sum(sent), what, "sent")
