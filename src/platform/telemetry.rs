@@ -8,10 +8,33 @@ use crate::platform::{
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::panic::PanicHookInfo;
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry, fmt,
+    EnvFilter, Layer, Registry,
+    filter::{LevelFilter, Targets, filter_fn},
+    fmt,
     fmt::MakeWriter,
     layer::{Layered, SubscriberExt},
 };
+
+/// Libraries that tell what people sent, and up to which level each may speak. No setting goes beyond: whoever looks for a fault turns
+/// on everything.
+const HELD_BACK: [(&str, LevelFilter); 8] = [
+    // errors with what could not be parsed in them
+    ("actix_http", LevelFilter::OFF),
+    // paths, where people put tokens, and why a query is wrong
+    ("actix_web", LevelFilter::INFO),
+    // malformed paths
+    ("h2", LevelFilter::INFO),
+    // the HTML that people write about themselves
+    ("html5ever", LevelFilter::OFF),
+    // nothing of anybody, but `token=` before a number: each would count as a secret that got as far as the filter
+    ("mio", LevelFilter::INFO),
+    // handshakes, with the tickets that resume sessions
+    ("rustls", LevelFilter::INFO),
+    // answers of the issuer, with tokens
+    ("rustls_acme", LevelFilter::WARN),
+    // what the database says about rows
+    ("sqlx::postgres::notice", LevelFilter::WARN),
+];
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +46,7 @@ pub enum LogFormat {
 }
 
 /// The subscriber that writes log lines to `writer`, in colours if that is a terminal, and reports faults where that is wanted.
+/// What libraries tell of people's data passes no `filter`.
 ///
 /// # Errors
 /// Never; the library of patterns cannot know.
@@ -45,9 +69,11 @@ where
         LogFormat::Json => fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false).with_writer(writer).boxed(),
         LogFormat::Pretty => fmt::layer().compact().with_target(false).with_ansi(is_terminal).with_writer(writer).boxed(),
     };
-    // one filter for all, not one for the layer: a library that only asks whether something would be logged leaves a layer's filter in
+    let levels = Targets::new().with_default(LevelFilter::TRACE).with_targets(HELD_BACK);
+    let held_back = filter_fn(move |record| levels.would_enable(record.target(), record.level()));
+    // both for all, none for the layer: a library that only asks whether something would be logged leaves a layer's filter in
     // a state that swallows the next record
-    Ok(Registry::default().with(filter).with(layer).with(reports))
+    Ok(Registry::default().with(filter).with(layer).with(reports).with(held_back))
 }
 
 /// Makes panics records of the log, so that what they say goes through the filter and to the reports; standard error gets nothing.

@@ -89,8 +89,8 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "PORTCULLIS_LOG",
-        "info,actix_http=off,actix_server=warn,actix_session=warn,html5ever=off,rustls_acme=warn,sqlx::postgres::notice=warn",
-        "what is logged: a level or tracing directives",
+        "info,actix_server=warn,actix_session=warn",
+        "what is logged: a level or tracing directives; libraries that would tell what people sent are held back at any",
     ),
     optional("PORTCULLIS_LOG_FORMAT", "`json` or `pretty`; otherwise pretty in development, JSON in production"),
     secret(

@@ -51,10 +51,8 @@ pub fn install() {
     LINES.get_or_init(|| {
         let memory = Memory::default();
         let writer = memory.clone();
-        // more than production ever logs
-        subscriber(LogFormat::Json, EnvFilter::new("debug,portcullis=trace,html5ever=off"), false, move || Kept(writer.clone()), None)
-            .unwrap()
-            .init();
+        // more than production ever logs: all that a setting can turn on
+        subscriber(LogFormat::Json, EnvFilter::new("trace"), false, move || Kept(writer.clone()), None).unwrap().init();
         // whatever a test provokes on purpose, and still to be seen where a test fails
         let shown = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {

@@ -95,3 +95,27 @@ fn what_every_line_has_is_left_alone() {
         assert!(!text.contains("[redacted]"), "{text}");
     }
 }
+
+/// Somebody who looks for a fault turns everything on, or names one of them.
+#[test]
+fn no_setting_makes_libraries_tell_what_was_sent() {
+    for setting in
+        ["trace", "trace,html5ever=trace,html5ever::tokenizer=trace,actix_web=trace,h2=trace,h2::server=debug,rustls::server=trace,mio::poll=trace"]
+    {
+        let memory = Memory::default();
+        let writer = memory.clone();
+        let subscriber = subscriber(LogFormat::Json, EnvFilter::new(setting), false, move || writer.clone(), None).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::trace!(target: "html5ever::tokenizer", "what people write about themselves: canary");
+            tracing::error!(target: "html5ever::tree_builder", "the same: canary");
+            tracing::debug!(target: "actix_web::types::query", "a path: canary");
+            tracing::debug!(target: "h2::server", "a path: canary");
+            tracing::trace!(target: "rustls::server::hs", "a hello: canary");
+            tracing::debug!(target: "rustls_acme::acme", "an answer: canary");
+            tracing::trace!(target: "mio::poll", "registering event source with poller: token=Token(1)");
+            tracing::trace!(target: "sqlx::query", "still here");
+        });
+        let text = memory.text();
+        assert!(text.lines().count() == 1 && text.contains("still here"), "{setting}: {text}");
+    }
+}

@@ -17,6 +17,7 @@ async fn no_password_token_code_cookie_or_address_is_logged() {
     visitor.sign_in(email, wrong).await;
     visitor.post("/v1/auth/register/complete", json!({ "token": "canary-token-of-the-log", "name": "x", "password": wrong })).await;
     visitor.get("/v1/me?token=canary-query-of-the-log").await;
+    assert_eq!(ada.patch("/v1/me", json!({ "about": "about <b>of the log</b>" })).await.status, 200);
     let forged = visitor.request(reqwest::Method::GET, "/livez").header("x-request-id", "canary-id-of-the-log").send().await.unwrap();
     assert_ne!(forged.headers()["x-request-id"], "canary-id-of-the-log");
 
