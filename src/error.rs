@@ -13,7 +13,7 @@ use actix_web::{
     },
 };
 use serde::Serialize;
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// How soon a caller may try again when a dependency is away.
@@ -245,13 +245,13 @@ fn rounded_up(time: Duration) -> u64 {
 }
 
 /// A refusal on its way out.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ApiError {
     code: ErrorCode,
     fields: Vec<FieldError>,
     retry_after: Option<Duration>,
     limit: Option<Limit>,
-    source: Option<anyhow::Error>,
+    source: Option<Arc<anyhow::Error>>,
 }
 
 /// Marks an answer that carries the envelope already, and with which code.
@@ -305,13 +305,13 @@ impl ApiError {
     /// Our mistake; the cause goes to the log.
     #[must_use]
     pub fn internal(source: impl Into<anyhow::Error>) -> Self {
-        Self { source: Some(source.into()), ..Self::new(ErrorCode::Internal) }
+        Self { source: Some(Arc::new(source.into())), ..Self::new(ErrorCode::Internal) }
     }
 
     /// A dependency's fault; the cause goes to the log.
     #[must_use]
     pub fn unavailable(source: impl Into<anyhow::Error>) -> Self {
-        Self { source: Some(source.into()), ..Self::new(ErrorCode::Unavailable) }
+        Self { source: Some(Arc::new(source.into())), ..Self::new(ErrorCode::Unavailable) }
     }
 
     /// What is wrong with which fields.

@@ -81,8 +81,7 @@ pub(super) struct TokenScope {
 }
 
 /// Why the request's token is worth nothing, for whoever needs one.
-#[derive(Clone, Copy)]
-pub(super) struct RefusedToken(pub ErrorCode);
+pub(super) struct RefusedToken(pub ApiError);
 
 pub(super) async fn authenticate<B: MessageBody + 'static>(
     state: Data<State>,
@@ -101,12 +100,7 @@ pub(super) async fn authenticate<B: MessageBody + 'static>(
                 speaks_for(&request, principal);
                 request.extensions_mut().insert(scope);
             }
-            Err(refused) => {
-                if refused.code() == ErrorCode::Unavailable {
-                    tracing::warn!(error = %refused, "an access token could not be checked");
-                }
-                request.extensions_mut().insert(RefusedToken(refused.code()));
-            }
+            Err(refused) => _ = request.extensions_mut().insert(RefusedToken(refused)),
         }
     }
     next.call(request).await

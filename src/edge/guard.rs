@@ -188,8 +188,8 @@ impl WithToken {
 
 fn principal_of(request: &HttpRequest) -> Result<Principal, ApiError> {
     let extensions = request.extensions();
-    let refused = extensions.get::<RefusedToken>().map_or(ErrorCode::Unauthenticated, |RefusedToken(code)| *code);
-    extensions.get::<Principal>().copied().ok_or_else(|| ApiError::new(refused))
+    let refused = || extensions.get().map_or_else(|| ApiError::new(ErrorCode::Unauthenticated), |RefusedToken(refused)| refused.clone());
+    extensions.get::<Principal>().copied().ok_or_else(refused)
 }
 
 impl Caller {

@@ -14,6 +14,15 @@ fn tells_nothing(answer: &Answer) {
     }
 }
 
+/// The one line of a fault; warnings beside it would be a second place to look.
+fn the_record_of(id: &str) -> String {
+    let text = crate::support::log::text();
+    let is_loud = |line: &&str| line.contains("\"level\":\"ERROR\"") || line.contains("\"level\":\"WARN\"");
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains(id)).filter(is_loud).collect();
+    let [line] = lines[..] else { panic!("the id in the answer finds one record in the log: {lines:?}") };
+    line.to_owned()
+}
+
 #[actix_web::test]
 async fn a_fault_inside_is_told_as_internal_and_its_cause_goes_to_the_log() {
     let app = TestApp::start().await;
@@ -24,9 +33,7 @@ async fn a_fault_inside_is_told_as_internal_and_its_cause_goes_to_the_log() {
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (500, "INTERNAL"));
     tells_nothing(&answer);
     let id = answer.header("x-request-id").to_owned();
-    let text = crate::support::log::text();
-    let lines: Vec<&str> = text.lines().filter(|line| line.contains(&id) && line.contains("\"level\":\"ERROR\"")).collect();
-    let [line] = lines[..] else { panic!("the id in the answer finds one record in the log: {lines:?}") };
+    let line = the_record_of(&id);
     assert!(line.contains("/v1/me"), "{line}");
     assert_eq!(line.matches("does not exist").count(), 1, "the cause, told once: {line}");
 }
@@ -35,22 +42,27 @@ async fn a_fault_inside_is_told_as_internal_and_its_cause_goes_to_the_log() {
 async fn with_the_database_away_every_call_says_so_and_the_service_recovers() {
     let app = TestApp::start().await;
     let ada = app.member("ada@example.org").await;
+    let (bob, _) = app.token_member("bob@example.org").await;
     let mut superuser = PgConnection::connect_with(&app.database.superuser).await.unwrap();
     let name = app.database.owner.get_database().unwrap().to_owned();
     // the name is the suite's own
     superuser.execute(sqlx::AssertSqlSafe(format!("ALTER DATABASE {name} CONNECTION LIMIT 0"))).await.unwrap();
     let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
     superuser.execute(sqlx::AssertSqlSafe(cut)).await.unwrap();
+    app.wait_for("distrust", async || (!app.state.revocations.is_trusted()).then_some(())).await;
     for answer in [
         ada.get("/v1/me").await,
+        bob.get("/v1/me").await,
         ada.patch("/v1/me", json!({ "name": "x" })).await,
         app.visitor().sign_in("ada@example.org", "wrong").await,
-        app.visitor().post("/v1/auth/register", json!({ "email": "bob@example.org" })).await,
+        app.visitor().post("/v1/auth/register", json!({ "email": "eve@example.org" })).await,
         app.visitor().get("/readyz").await,
     ] {
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (503, "UNAVAILABLE"), "{}", answer.text);
         assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
         tells_nothing(&answer);
+        let line = the_record_of(answer.header("x-request-id"));
+        assert!(line.contains("\"cause\":\"UNAVAILABLE: "), "the whole chain: {line}");
     }
     for actor in [&app.visitor(), &ada] {
         for path in ["/livez", "/docs/errors", "/go/reset", "/.well-known/jwks.json"] {
