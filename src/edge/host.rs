@@ -46,11 +46,13 @@ pub(super) async fn operators_host<B: MessageBody + 'static>(
 }
 
 /// What Prometheus and probes say: an IP address, a name of a machine or container, a name within the cluster, or a name in the settings.
+/// The last two may end with the root's dot; a name of one word must not, because then it is a top-level domain, which somebody owns.
 fn is_no_strangers(host: &str, listed: &[String]) -> bool {
+    let name = host.strip_suffix('.').unwrap_or(host);
     !host.contains('.')
         || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
-        || PRIVATE_DOMAINS.iter().any(|domain| host.ends_with(domain))
-        || listed.iter().any(|name| name == host)
+        || PRIVATE_DOMAINS.iter().any(|domain| name.ends_with(domain))
+        || listed.iter().any(|listed| listed == name)
 }
 
 /// An absolute target must name the same host; one without a path, as for a tunnel, names nothing here. `*` is for OPTIONS.

@@ -9,7 +9,8 @@ use url::Host;
 pub struct Operators {
     /// Its address.
     pub listen: SocketAddr,
-    /// Names with a dot under which it may be asked, in lower case, beside those that no stranger can have (`edge/host.rs`).
+    /// Names with a dot under which it may be asked, beside those that no stranger can have (`edge/host.rs`): in lower case, without the
+    /// root's dot.
     pub hosts: Vec<String>,
 }
 
@@ -17,10 +18,17 @@ const LISTEN: &str = "PORTCULLIS_OPERATOR_LISTEN";
 
 pub(super) fn read(read: &mut Reader) -> Option<Operators> {
     let hosts = read.list("PORTCULLIS_OPERATOR_HOSTS", |item| match Host::parse(item) {
-        Ok(Host::Domain(name)) => Ok(name),
+        Ok(Host::Domain(name)) => host_name(&name).ok_or("is no name of a host"),
         _ => Err("is no name of a host"),
     });
     read.optional(LISTEN, optional_address).flatten().map(|listen| Operators { listen, hosts })
+}
+
+/// Without the root's dot. A name that no request can have, like one with a `*`, would be an entry that does nothing.
+fn host_name(domain: &str) -> Option<String> {
+    let name = domain.strip_suffix('.').unwrap_or(domain);
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    name.split('.').all(is_label).then(|| name.to_owned())
 }
 
 impl Settings {

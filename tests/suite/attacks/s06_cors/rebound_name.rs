@@ -9,12 +9,13 @@ use std::{
 
 #[actix_web::test]
 async fn a_page_cannot_read_the_operators_listener_under_its_own_name() {
-    let app = TestApp::with(&[("PORTCULLIS_OPERATOR_LISTEN", "127.0.0.1:0"), ("PORTCULLIS_OPERATOR_HOSTS", "Metrics.Example.org")]).await;
+    let app =
+        TestApp::with(&[("PORTCULLIS_OPERATOR_LISTEN", "127.0.0.1:0"), ("PORTCULLIS_OPERATOR_HOSTS", "Metrics.Example.org, dot.example.net.")]).await;
     let operators = app.service.operators.unwrap();
     let ask = |path: &str, host: &str| Answer::of(app.client().get(format!("http://{operators}{path}")).header("host", host));
     for path in ["/metrics", "/readyz", "/livez", "/x"] {
         for host in
-            ["rebound.example", "rebound.example:9464", "127.0.0.1.rebound.example", "localhost.", "x.metrics.example.org", "metrics.example.org."]
+            ["rebound.example", "rebound.example:9464", "127.0.0.1.rebound.example", "localhost.", "x.metrics.example.org", "metrics.example.org.."]
         {
             let answer = ask(path, host).await;
             assert_eq!((answer.status.as_u16(), answer.code().as_str()), (421, "WRONG_HOST"), "{path} {host}: {}", answer.text);
@@ -27,7 +28,11 @@ async fn a_page_cannot_read_the_operators_listener_under_its_own_name() {
         "portcullis:9464",
         "accounts.prod.svc",
         "accounts.prod.svc.cluster.local",
+        "accounts.prod.svc.cluster.local.",
         "METRICS.example.org",
+        "metrics.example.org.:9464",
+        "dot.example.net",
+        "dot.example.net.",
     ] {
         assert_eq!(ask("/metrics", host).await.status, 200, "{host}");
     }
