@@ -154,6 +154,7 @@ impl Schedule {
         tokio::spawn(async move {
             let mut ticks = tokio::time::interval(period);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut is_known_failing = false;
             loop {
                 tokio::select! {
                     _ = stopped.changed() => return,
@@ -162,9 +163,19 @@ impl Schedule {
                 }
                 let begun = Instant::now();
                 let outcome = match round(state.clone()).await {
-                    Ok(()) => "ok",
+                    Ok(()) => {
+                        if std::mem::take(&mut is_known_failing) {
+                            tracing::info!(job = name, "the job works again");
+                        }
+                        "ok"
+                    }
                     Err(error) => {
-                        tracing::warn!(job = name, %error, "a round of a job failed, will try again");
+                        // an outage fails a round a second: the first one says it
+                        if std::mem::replace(&mut is_known_failing, true) {
+                            tracing::debug!(job = name, %error, "a round of a job failed again");
+                        } else {
+                            tracing::warn!(job = name, %error, "a round of a job failed, will try again");
+                        }
                         "failed"
                     }
                 };

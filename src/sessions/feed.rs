@@ -79,8 +79,9 @@ impl Feed {
                 Err(lost) = self.listen(&mut is_known_lost) => lost,
             };
             self.revocations.distrust();
-            metrics::counter!("portcullis_feed_losses_total").increment(1);
+            // once a loss, not once an attempt to connect again
             if !std::mem::replace(&mut is_known_lost, true) {
+                metrics::counter!("portcullis_feed_losses_total").increment(1);
                 tracing::warn!(error = %lost, "the revocation feed is lost: tokens are checked in the database until it is back");
             }
             // keys may have changed meanwhile, and the pool may still have connections

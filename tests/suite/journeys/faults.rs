@@ -1,12 +1,16 @@
 //! Two at once, and a delivery that fails: nothing is lost, nothing is half done.
 
-use crate::support::TestDatabase;
+use crate::support::{TestDatabase, app::TestApp, log::Memory};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use portcullis::platform::{
     db,
     mail::{Mail, Mailer, Transport},
     outbox,
+    telemetry::{LogFormat, subscriber},
 };
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use time::Duration;
+use tracing_subscriber::EnvFilter;
 
 /// How many letters wait, how many are dead, and whether one has an age.
 async fn backlog(t: &TestDatabase) -> (i64, i64, bool) {
@@ -91,4 +95,38 @@ async fn of_two_nodes_one_does_what_must_be_done_alone() {
     let (first, second) = tokio::join!(slow, fast);
     assert_eq!((first.unwrap(), second), (Some(1), (None, Some(3))));
     assert_eq!(db::exclusively(&t.pool, "a job", async { Ok::<_, sqlx::Error>(4) }).await.unwrap(), Some(4), "free again");
+}
+
+/// The jobs of this application run on the test's thread, so that what they count and log is nobody else's.
+#[actix_web::test]
+async fn an_outage_of_the_database_is_told_and_counted_once() {
+    let (memory, recorder) = (Memory::default(), PrometheusBuilder::new().build_recorder());
+    let writer = memory.clone();
+    let _counted = metrics::set_default_local_recorder(&recorder);
+    let _logged = tracing::subscriber::set_default(
+        subscriber(LogFormat::Json, EnvFilter::new("portcullis=debug"), false, move || writer.clone(), None).unwrap(),
+    );
+    let app = TestApp::start().await;
+    app.wait_for("the feed", async || app.state.revocations.is_trusted().then_some(())).await;
+    let mut superuser = PgConnection::connect_with(&app.database.superuser).await.unwrap();
+    let name = app.database.owner.get_database().unwrap().to_owned();
+    // the name is the suite's own
+    superuser.execute(AssertSqlSafe(format!("ALTER DATABASE {name} CONNECTION LIMIT 0"))).await.unwrap();
+    let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    superuser.execute(AssertSqlSafe(cut)).await.unwrap();
+
+    let told = |level: &str| {
+        let (level, job) = (format!("\"level\":\"{level}\""), "\"job\":\"letters\"");
+        memory.text().lines().filter(|line| line.contains(&level) && line.contains(job)).count()
+    };
+    app.wait_for("rounds that fail", async || (told("WARN") + told("DEBUG") >= 3).then_some(())).await;
+    superuser.execute(AssertSqlSafe(format!("ALTER DATABASE {name} CONNECTION LIMIT -1"))).await.unwrap();
+    app.wait_for("recovery", async || (told("INFO") > 0 && app.state.revocations.is_trusted()).then_some(())).await;
+    let failed = told("WARN") + told("DEBUG");
+    assert_eq!((told("WARN"), told("INFO")), (1, 1), "{}", memory.text());
+
+    let metrics = recorder.handle().render();
+    assert!(metrics.contains("portcullis_feed_losses_total 1\n"), "{metrics}");
+    let counted = format!("portcullis_job_round_seconds_count{{job=\"letters\",outcome=\"failed\"}} {failed}\n");
+    assert!(metrics.contains(&counted), "{counted}{metrics}");
 }
