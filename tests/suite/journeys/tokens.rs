@@ -114,5 +114,14 @@ async fn a_proxy_asks_whether_a_token_is_good() {
     assert_eq!(good.header("cache-control"), "no-store");
     assert_eq!(auditor.get("/v1/auth/verify?permission=audit:read").await.status, 200);
     assert_eq!(auditor.get("/v1/auth/verify?permission=roles:manage").await.code(), "FORBIDDEN");
+    for typo in ["audit:raed", "AUDIT:READ", ""] {
+        let answer = auditor.get(&format!("/v1/auth/verify?permission={typo}")).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.code().as_str()),
+            (422, "INVALID"),
+            "{typo}: a proxy that asks wrongly must not look like one that refuses"
+        );
+        assert_eq!(answer.json()["error"]["fields"][0]["field"], "permission", "{}", answer.text);
+    }
     assert_eq!(app.visitor().get("/v1/auth/verify").await.code(), "UNAUTHENTICATED");
 }
