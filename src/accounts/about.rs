@@ -9,6 +9,7 @@ use std::{
     collections::{HashMap, HashSet},
     str::FromStr,
 };
+use unicode_normalization::char::is_combining_mark;
 use url::{SyntaxViolation, Url};
 
 /// Longest text as it is sent, in code points.
@@ -105,8 +106,22 @@ fn reads_as_written(href: &str) -> bool {
             is_mended.set(true);
         }
     };
-    let is_url = Url::options().syntax_violation_callback(Some(&note)).parse(href).is_ok();
-    is_url && !is_mended.get()
+    let Ok(url) = Url::options().syntax_violation_callback(Some(&note)).parse(href) else { return false };
+    !is_mended.get() && url.host_str().map_or_else(|| is_bare_address(&url), |host| is_host_as_written(href, host))
+}
+
+/// A mailbox and nothing else: what stands behind a question mark fills a letter in, copies and attachments too (RFC 6068).
+fn is_bare_address(url: &Url) -> bool {
+    url.query().is_none() && !url.path().contains('%')
+}
+
+/// Percent-encoded, mapped and ignored characters, and numbers in other notations, lead to another host than the one that is read; a
+/// sign may look like the slash behind it.
+fn is_host_as_written(href: &str, host: &str) -> bool {
+    let written = href.split(['/', '?', '#']).nth(2).unwrap_or_default().to_lowercase();
+    let is = |host: &str| written.strip_prefix(host).is_some_and(|port| port.is_empty() || port.starts_with(':'));
+    let has_no_signs = written.chars().all(|c| c.is_alphanumeric() || is_combining_mark(c) || "-.:[]".contains(c));
+    has_no_signs && (is(host) || is(&idna::domain_to_unicode(host).0))
 }
 
 #[cfg(test)]
@@ -128,6 +143,10 @@ mod tests {
             (
                 "<a href='HTTPS://example.org:8443/a b/ü?q=100%&@#@'>x</a>",
                 r#"<a href="HTTPS://example.org:8443/a b/ü?q=100%&amp;@#@" rel="noopener noreferrer nofollow ugc">x</a>"#,
+            ),
+            (
+                "<a href='https://BÜCHER.example:8443/?q#x'>x</a><a href='https://[2001:db8::1]/'>y</a>",
+                r#"<a href="https://BÜCHER.example:8443/?q#x" rel="noopener noreferrer nofollow ugc">x</a><a href="https://[2001:db8::1]/" rel="noopener noreferrer nofollow ugc">y</a>"#,
             ),
             ("a<img src=x>b<!-- c --><h1>d</h1>", "abd"),
             (" \n<u> </u>a <b>b</b>\t", "a <b>b</b>"),
@@ -158,6 +177,15 @@ mod tests {
             "https://ev\nil/",
             " https://evil/",
             "https://a:b/",
+            "https://%65vil.example/",
+            "https://0x7f.1/",
+            "https://2130706433/",
+            "https://good.example\u{3002}evil.example",
+            "https://e\u{ad}vil.example",
+            "https://good.example\u{2044}evil.example",
+            "https://\u{ff45}vil.example",
+            "mailto:ada@example.org?bcc=eve@example.org",
+            "mailto:ada@example.org%0d%0aBcc:eve@example.org",
         ] {
             assert_eq!(
                 About::parse(&format!("<a href='{href}'>x</a>")).unwrap().as_str(),

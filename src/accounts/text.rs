@@ -3,7 +3,7 @@
 
 use icu_properties::{
     CodePointMapData, CodePointSetData,
-    props::{DefaultIgnorableCodePoint, GeneralCategory},
+    props::{DefaultIgnorableCodePoint, GeneralCategory, Script},
 };
 use unicode_normalization::char::is_combining_mark;
 
@@ -31,25 +31,10 @@ fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
 }
 
-/// Scripts whose letters look alike.
-#[derive(PartialEq, Eq, Clone, Copy)]
-enum Script {
-    Latin,
-    Greek,
-    Cyrillic,
-}
-
+/// A letter's script, where it is one of those whose letters look alike.
 fn script(c: char) -> Option<Script> {
-    match c {
-        'A'..='Z' | 'a'..='z' | '\u{c0}'..='\u{24f}' | '\u{250}'..='\u{2af}' => Some(Script::Latin),
-        '\u{1e00}'..='\u{1eff}' | '\u{2c60}'..='\u{2c7f}' | '\u{a720}'..='\u{a7ff}' | '\u{ff21}'..='\u{ff3a}' | '\u{ff41}'..='\u{ff5a}' => {
-            Some(Script::Latin)
-        }
-        '\u{370}'..='\u{3ff}' | '\u{1f00}'..='\u{1fff}' => Some(Script::Greek),
-        '\u{400}'..='\u{52f}' | '\u{1c80}'..='\u{1c8f}' | '\u{2de0}'..='\u{2dff}' | '\u{a640}'..='\u{a69f}' => Some(Script::Cyrillic),
-        _ => None,
-    }
-    .filter(|_| c.is_alphabetic())
+    let script = CodePointMapData::<Script>::new().get(c);
+    (c.is_alphabetic() && [Script::Latin, Script::Greek, Script::Cyrillic].contains(&script)).then_some(script)
 }
 
 /// Whether a word has letters of two of the scripts that look alike: one of them is there to be taken for the other.
