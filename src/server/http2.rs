@@ -4,7 +4,7 @@
 //! A stream that its client resets is given up here; the request on it goes on (`src/edge/to_the_end.rs`).
 //! Practices 7.http2, 4.dos. Attacks: `tests/suite/attacks/s07_tls/`, `tests/suite/attacks/s04_rate_limits/`.
 
-use super::listener::{LINGER, Listener, Stream, pace};
+use super::listener::{LINGER, Listener, Stream};
 use crate::edge::pace::Pace;
 use actix_http::{BoxedPayloadStream, Payload, Request};
 use actix_server::GracefulShutdownSignal;
@@ -50,13 +50,12 @@ const ERRONEOUS_STREAMS: usize = 100;
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Serves a connection to its end.
-pub(super) async fn serve<A>(stream: Stream, peer: SocketAddr, app: &Rc<A>, listener: &Listener, stopping: &GracefulShutdownSignal)
+pub(super) async fn serve<A>(stream: Stream, pace: &Rc<Pace>, peer: SocketAddr, app: &Rc<A>, listener: &Listener, stopping: &GracefulShutdownSignal)
 where
     A: Service<Request, Response = ServiceResponse<BoxBody>, Error = Error> + 'static,
 {
-    let pace = Rc::clone(pace(&stream));
     pace.multiplexes();
-    let streams = Streams { pace: Rc::clone(&pace), limit: 2 * listener.request_timeout + listener.limits.stall };
+    let streams = Streams { pace: Rc::clone(pace), limit: 2 * listener.request_timeout + listener.limits.stall };
     let answer = service_fn(|request| {
         let app = Rc::clone(app);
         async move { answer(&*app, request, peer).await }
@@ -76,12 +75,12 @@ where
         // how it ended is nobody's business but the client's
         _ = connection.as_mut() => return,
         () = stopping.notified() => {}
-        () = idle(&pace) => {}
+        () = idle(pace) => {}
     }
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         _ = connection => {}
-        () = farewell(&pace) => {}
+        () = farewell(pace) => {}
     }
 }
 

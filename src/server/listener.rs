@@ -147,7 +147,7 @@ where
         let pace = Pace::new(Limits { idle: limits.idle, head: self.listener.request_timeout + Duration::from_secs(1) });
         let Some(stream) = self.listener.agree(Paced::new(stream, Rc::clone(&pace), limits.stall)).await else { return };
         match protocol(&stream) {
-            Some(b"h2") => http2::serve(stream, peer, &self.app, &self.listener, &self.stopping).await,
+            Some(b"h2") => http2::serve(stream, &pace, peer, &self.app, &self.listener, &self.stopping).await,
             // how it ended is nobody's business but the client's
             _ => drop(self.http1.call((Singly::new(stream, pace), Some(peer))).await),
         }
@@ -163,14 +163,6 @@ fn protocol(stream: &Stream) -> Option<&[u8]> {
     match stream {
         Either::Left(tls) => tls.get_ref().1.alpn_protocol(),
         Either::Right(_) => None,
-    }
-}
-
-/// The pace of a connection.
-pub(super) fn pace(stream: &Stream) -> &Rc<Pace> {
-    match stream {
-        Either::Left(tls) => tls.get_ref().0.pace(),
-        Either::Right(clear) => clear.pace(),
     }
 }
 

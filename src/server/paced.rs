@@ -37,10 +37,6 @@ impl Paced {
     pub(super) fn new(stream: TcpStream, pace: Rc<Pace>, stall: Duration) -> Self {
         Self { stream, pace, glance: Box::pin(sleep(GLANCE)), stall: Stall { limit: stall, timer: None } }
     }
-
-    pub(super) fn pace(&self) -> &Rc<Pace> {
-        &self.pace
-    }
 }
 
 impl Stall {

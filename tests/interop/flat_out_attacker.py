@@ -1,4 +1,5 @@
-"""Connections over HTTP/1.1 that send as fast as they can and read no answer. Arguments: what, port, authority, connections, seconds.
+"""Connections over HTTP/1.1 that send as fast as they can and read no answer until nothing more is taken, then a few: now there is room
+for all that has been sent. Arguments: what, port, authority, connections, seconds.
 
 `requests`: one after the other. `blank-lines`: a body that nobody wants, full of what ends a request's head."""
 
@@ -27,12 +28,17 @@ def one(index):
                 tcp.settimeout(1)
                 tcp.connect(("127.0.0.1", port))
                 with context.wrap_socket(tcp, server_hostname="localhost") as tls:
-                    tls.sendall(opening)
-                    while time.monotonic() < end:
-                        tls.sendall(again)
-                        sent[index] += counted
+                    try:
+                        tls.sendall(opening)
+                        while time.monotonic() < end:
+                            tls.sendall(again)
+                            sent[index] += counted
+                    except TimeoutError:
+                        full = time.monotonic()
+                        while time.monotonic() < full + 1 and tls.recv(65536):
+                            pass
         except OSError:
-            # full, or hung up on: again
+            # hung up on: again
             time.sleep(0.1)
 
 

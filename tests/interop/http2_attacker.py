@@ -27,7 +27,7 @@ class Connection:
     def __init__(self, settings=None):
         self.socket = context.wrap_socket(socket.create_connection((HOST, PORT), timeout=PATIENCE), server_hostname="localhost")
         assert self.socket.selected_alpn_protocol() == "h2"
-        self.encoder, self.decoder, self.open = Encoder(), Decoder(), True
+        self.encoder, self.decoder, self.open, self.received = Encoder(), Decoder(), True, b""
         self.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SettingsFrame(0, settings=settings or {}).serialize())
 
     def raw(self, data):
@@ -54,24 +54,14 @@ class Connection:
 
     def outcome(self, seconds=PATIENCE, stream=1, pong=False):
         """`200` and the like, `reset`, `goaway`, `closed`, or `silence`; if wanted, `pong`."""
-        deadline, buffer = time.monotonic() + seconds, b""
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            try:
-                self.socket.settimeout(max(0.01, deadline - time.monotonic()))
-                received = self.socket.recv(65536)
-            except TimeoutError:
-                return "silence"
-            except OSError:
-                return "closed"
-            if not received:
-                return "closed"
-            buffer += received
-            while len(buffer) >= 9:
-                frame, length = Frame.parse_frame_header(memoryview(buffer[:9]))
-                if len(buffer) < 9 + length:
+            while len(self.received) >= 9:
+                frame, length = Frame.parse_frame_header(memoryview(self.received[:9]))
+                if len(self.received) < 9 + length:
                     break
-                frame.parse_body(memoryview(buffer[9:9 + length]))
-                buffer = buffer[9 + length:]
+                frame.parse_body(memoryview(self.received[9:9 + length]))
+                self.received = self.received[9 + length:]
                 if isinstance(frame, HeadersFrame):
                     status = dict(self.decoder.decode(frame.data))[":status"]
                     if frame.stream_id == stream:
@@ -82,6 +72,16 @@ class Connection:
                     return "goaway"
                 elif pong and isinstance(frame, PingFrame) and "ACK" in frame.flags:
                     return "pong"
+            try:
+                self.socket.settimeout(max(0.01, deadline - time.monotonic()))
+                received = self.socket.recv(65536)
+            except TimeoutError:
+                return "silence"
+            except OSError:
+                return "closed"
+            if not received:
+                return "closed"
+            self.received += received
         return "silence"
 
 
