@@ -1,6 +1,6 @@
 //! HTTP/1.1 read one request at a time, and in small turns. A client may send its next requests before it has read an answer; actix-http
 //! decodes all that it has read before it looks at how many wait, some 250 times the memory of what was sent. So it gets up to a blank
-//! line at once, and nothing while a request is in hand that waits for no body. And it works in one go on what comes in one go: a turn is
+//! line at once, and nothing while a request is in hand that waits for no body, or while an answer is not taken. And it works in one go on what comes in one go: a turn is
 //! short, and many of them are for the other connections to come between. Practice 4.dos. Attacks: `tests/interop/slow_clients.rs`.
 
 use crate::edge::pace::Pace;
@@ -28,6 +28,8 @@ pub(super) struct Singly<S> {
     turn: Turn,
     /// What came after the end of a turn.
     rest: BytesMut,
+    /// The client takes no more of what it was answered.
+    is_full: bool,
 }
 
 /// Where in a turn the last byte was.
@@ -72,7 +74,7 @@ impl Turn {
 
 impl<S> Singly<S> {
     pub(super) fn new(stream: S, pace: Rc<Pace>) -> Self {
-        Self { stream, pace, turn: Turn::default(), rest: BytesMut::new() }
+        Self { stream, pace, turn: Turn::default(), rest: BytesMut::new(), is_full: false }
     }
 
     pub(super) fn pace(&self) -> &Rc<Pace> {
@@ -86,6 +88,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Singly<S> {
         if this.turn.is_over {
             this.turn = Turn { line: this.turn.line, ..Turn::default() };
             context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        // whoever waits to write is woken by that
+        if this.is_full {
             return Poll::Pending;
         }
         ready!(this.pace.poll_wants_more(context));
@@ -108,13 +114,22 @@ impl<S: AsyncRead + Unpin> AsyncRead for Singly<S> {
     }
 }
 
+impl<S> Singly<S> {
+    fn written<T>(&mut self, outcome: Poll<T>) -> Poll<T> {
+        self.is_full = outcome.is_pending();
+        outcome
+    }
+}
+
 impl<S: AsyncWrite + Unpin> AsyncWrite for Singly<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.written(outcome)
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.written(outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -122,7 +137,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Singly<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let outcome = Pin::new(&mut self.stream).poll_flush(context);
+        self.written(outcome)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
