@@ -35,7 +35,7 @@ def one(index):
                             sent[index] += counted
                     except TimeoutError:
                         full = time.monotonic()
-                        while time.monotonic() < full + 2 and tls.recv(65536):
+                        while time.monotonic() < full + 4 and tls.recv(65536):
                             pass
         except OSError:
             # hung up on: again
