@@ -1,7 +1,8 @@
 //! HTTP/1.1 read one request at a time, and in small turns. A client may send its next requests before it has read an answer; actix-http
-//! decodes all that it has read before it looks at how many wait, some 250 times the memory of what was sent. So it gets up to a blank
-//! line at once, and nothing while a request is in hand that waits for no body, or while an answer is not taken. And it works in one go on what comes in one go: a turn is
-//! short, and many of them are for the other connections to come between. Practice 4.dos. Attacks: `tests/interop/slow_clients.rs`.
+//! decodes all that it has read before it looks at how many wait, some 250 times the memory of what was sent, and spins while its buffer
+//! is full. So it gets up to a blank line at once, and nothing while a request is in hand that waits for no body, or while an answer is
+//! not taken. And it works in one go on what comes in one go: a turn is short, and many of them are for the other connections to come
+//! between. Practice 4.dos. Attacks: `tests/interop/slow_clients.rs`.
 
 use crate::edge::pace::Pace;
 use bytes::{Buf, BytesMut};
