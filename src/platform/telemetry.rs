@@ -9,7 +9,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::panic::PanicHookInfo;
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
-    filter::{LevelFilter, Targets, filter_fn},
+    filter::{LevelFilter, Targets},
     fmt,
     fmt::MakeWriter,
     layer::{Layered, SubscriberExt},
@@ -69,8 +69,7 @@ where
         LogFormat::Json => fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false).with_writer(writer).boxed(),
         LogFormat::Pretty => fmt::layer().compact().with_target(false).with_ansi(is_terminal).with_writer(writer).boxed(),
     };
-    let levels = Targets::new().with_default(LevelFilter::TRACE).with_targets(HELD_BACK);
-    let held_back = filter_fn(move |record| levels.would_enable(record.target(), record.level()));
+    let held_back = Targets::new().with_default(LevelFilter::TRACE).with_targets(HELD_BACK);
     // both for all, none for the layer: a library that only asks whether something would be logged leaves a layer's filter in
     // a state that swallows the next record
     Ok(Registry::default().with(filter).with(layer).with(reports).with(held_back))
