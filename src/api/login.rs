@@ -37,7 +37,7 @@ use crate::{
     },
     error::{ApiError, ErrorCode},
     letters::Letter,
-    platform::crypto::{self, SecretToken},
+    platform::crypto::SecretToken,
     sessions::{self, Device, Started, refresh},
     state::State,
 };
@@ -133,8 +133,7 @@ pub async fn login(caller: Anyone, state: Data<State>, session: Session, body: V
         Ok(proven) => proven,
         Err(refused) => return refuse(&state, &caller.caller, &email, refused).await,
     };
-    let device = proven.device.map_or_else(|| crypto::uuid_v7(state.clock.now()), |device| device.id);
-    let device = known_device::cookie(&state, caller.caller.device_cookie.as_deref(), device, &email);
+    let device = known_device::cookie(&state, caller.caller.device_cookie.as_deref(), proven.device, &email);
     let Begun { started, granted } = start_session(&state, &email, &proven, &caller, (transport, refresh_in), failures).await?;
     let mut response = HttpResponse::Ok();
     response.cookie(device);

@@ -20,7 +20,6 @@ use crate::{
     edge::{guard::SignedIn, known_device, valid::Valid},
     error::{ApiError, ErrorCode},
     letters::Letter,
-    platform::crypto,
     sessions,
     state::State,
 };
@@ -90,7 +89,7 @@ pub async fn change_password(
     }
     transaction.commit().await?;
     mailed::sent(&state);
-    let device = known_device::cookie(&state, caller.device_cookie.as_deref(), crypto::uuid_v7(now), &email);
+    let device = known_device::cookie(&state, caller.device_cookie.as_deref(), None, &email);
     match principal.transport {
         Transport::Cookie => Ok(HttpResponse::Ok().cookie(device).json(CsrfToken { csrf_token: bind_cookie(&session, principal.session)? })),
         Transport::Token => {

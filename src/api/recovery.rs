@@ -23,7 +23,6 @@ use crate::{
     },
     error::{ApiError, ErrorCode},
     letters::Letter,
-    platform::crypto,
     sessions,
     state::State,
 };
@@ -183,8 +182,7 @@ pub async fn trust_device(anyone: Anyone, state: Data<State>, body: Valid<Json<F
 /// This device is known from here on: whoever reads the owner's letters has shown more than whoever signs in, and an attack on the
 /// account must not keep them out.
 fn made_known(state: &State, caller: &Caller, email: &Email) -> HttpResponse {
-    let id = crypto::uuid_v7(state.clock.now());
-    HttpResponse::NoContent().cookie(known_device::cookie(state, caller.device_cookie.as_deref(), id, email)).finish()
+    HttpResponse::NoContent().cookie(known_device::cookie(state, caller.device_cookie.as_deref(), None, email)).finish()
 }
 
 /// A proof of this purpose, and whose account it is about.

@@ -51,9 +51,11 @@ fn read_entry(state: &State, entry: &str, email: &Email) -> Option<KnownDevice> 
     (crypto::equal(&expected_tag(key.expose(), id, micros, email), &tag) && is_fresh).then_some(KnownDevice { id, since })
 }
 
-/// A fresh cookie for a device that has just proven itself. What the old one says of other accounts stays, the newest first.
+/// A fresh cookie for a device that has just proven itself, under the id that it was `known` by if it keeps that. What the old one says of
+/// other accounts stays, the newest first.
 #[must_use]
-pub fn cookie(state: &State, before: Option<&str>, id: Uuid, email: &Email) -> Cookie<'static> {
+pub fn cookie(state: &State, before: Option<&str>, known: Option<KnownDevice>, email: &Email) -> Cookie<'static> {
+    let id = known.map_or_else(|| crypto::uuid_v7(state.clock.now()), |device| device.id);
     let (version, key) = state.keyring.active(Purpose::KnownDevice);
     let micros = i64::try_from(state.clock.now().unix_timestamp_nanos() / 1000).unwrap_or_default();
     let tag = URL_SAFE_NO_PAD.encode(expected_tag(key.expose(), id, micros, email));
