@@ -54,9 +54,9 @@ pub(super) fn proof(token: Option<String>, proof_id: Option<Uuid>, code: Option<
 pub(super) async fn spend_letter(state: &State, caller: &Caller, email: &Email) -> Result<(), ApiError> {
     let (mailbox, network) = (email.mailbox(), caller.client.network().to_string());
     let mut counts = of_mailbox(state, &mailbox);
-    counts.extend([Quota::LettersFromAddress, Quota::LettersFromAddressADay].map(|quota| Count::of(state, quota, &[&mailbox, &network])));
-    counts.push(Count::of(state, Quota::LettersFromNetwork, &[&network]));
-    counts.push(Count::of(state, Quota::LettersFromNetworkADay, &[&network]));
+    let count = |quotas: [Quota; 2], of: &[&str]| quotas.map(|quota| Count::of(state, quota, of));
+    counts.extend(count([Quota::LettersFromAddress, Quota::LettersFromAddressADay], &[&mailbox, &network]));
+    counts.extend(count([Quota::LettersFromNetwork, Quota::LettersFromNetworkADay], &[&network]));
     spend(state, &counts).await.map(drop)
 }
 

@@ -28,14 +28,12 @@ pub(super) async fn one_host<B: MessageBody + 'static>(request: ServiceRequest, 
     if names_one_host(&request) { next.call(request).await } else { Err(ApiError::new(ErrorCode::Malformed).into()) }
 }
 
+/// Within [`one_host`].
 pub(super) async fn operators_host<B: MessageBody + 'static>(
     state: Data<State>,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
-    if !names_one_host(&request) {
-        return Err(ApiError::new(ErrorCode::Malformed).into());
-    }
     let listed = state.settings.operators.as_ref().map_or(&[][..], |operators| &operators.hosts);
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
     // HTTP/1.0 may have none, and no browser speaks it

@@ -111,6 +111,7 @@ pub fn operators_app<F: FnOnce(&mut ServiceConfig)>(
     App::new()
         .configure(handlers)
         .wrap(from_fn(host::operators_host))
+        .wrap(from_fn(host::one_host))
         .wrap(from_fn(envelope::envelope))
         .wrap(from_fn(security_headers::in_clear_text))
         .wrap(from_fn(pace::in_hand))

@@ -81,6 +81,11 @@ impl<S> Singly<S> {
     pub(super) fn pace(&self) -> &Rc<Pace> {
         &self.pace
     }
+
+    fn written<T>(&mut self, outcome: Poll<T>) -> Poll<T> {
+        self.is_full = outcome.is_pending();
+        outcome
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Singly<S> {
@@ -112,13 +117,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Singly<S> {
         }
         budget.made_progress();
         Poll::Ready(Ok(()))
-    }
-}
-
-impl<S> Singly<S> {
-    fn written<T>(&mut self, outcome: Poll<T>) -> Poll<T> {
-        self.is_full = outcome.is_pending();
-        outcome
     }
 }
 

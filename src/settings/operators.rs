@@ -17,16 +17,14 @@ pub struct Operators {
 const LISTEN: &str = "PORTCULLIS_OPERATOR_LISTEN";
 
 pub(super) fn read(read: &mut Reader) -> Option<Operators> {
-    let hosts = read.list("PORTCULLIS_OPERATOR_HOSTS", |item| match Host::parse(item) {
-        Ok(Host::Domain(name)) => host_name(&name).ok_or("is no name of a host"),
-        _ => Err("is no name of a host"),
-    });
+    let hosts = read.list("PORTCULLIS_OPERATOR_HOSTS", |item| host_name(item).ok_or("is no name of a host"));
     read.optional(LISTEN, optional_address).flatten().map(|listen| Operators { listen, hosts })
 }
 
 /// Without the root's dot. A name that no request can have, like one with a `*`, would be an entry that does nothing.
-fn host_name(domain: &str) -> Option<String> {
-    let name = domain.strip_suffix('.').unwrap_or(domain);
+fn host_name(text: &str) -> Option<String> {
+    let Ok(Host::Domain(domain)) = Host::parse(text) else { return None };
+    let name = domain.strip_suffix('.').unwrap_or(&domain);
     let is_label = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     name.split('.').all(is_label).then(|| name.to_owned())
 }
