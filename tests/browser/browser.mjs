@@ -1,6 +1,6 @@
 // Chromium with a page of the service and somebody signed in; and pages of other sites, on this machine.
 import { X509Certificate, createHash } from "node:crypto";
-import { accessSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:https";
 import { createRequire } from "node:module";
 
@@ -11,14 +11,7 @@ const [cert, key] = [process.env.CERTIFICATE, process.env.KEY].map((file) => rea
 
 function executable() {
     const names = ["chromium", "chromium-browser", "google-chrome"].map((name) => `/usr/bin/${name}`);
-    const found = [process.env.CHROMIUM, ...names].filter(Boolean).find((path) => {
-        try {
-            accessSync(path);
-            return true;
-        } catch {
-            return false;
-        }
-    });
+    const found = [process.env.CHROMIUM, ...names].find((path) => path && existsSync(path));
     if (!found) throw new Error("Chromium is missing: install it, or name it in CHROMIUM");
     return found;
 }

@@ -8,8 +8,8 @@
 mod service;
 
 use rcgen::{CertificateParams, KeyPair};
-use service::{Service, node, run};
-use std::{net::TcpListener, process::Command};
+use service::{Service, free_ports, node, run};
+use std::process::Command;
 
 const NAMES: [&str; 3] = ["id.example.test", "shop.example.test", "evil.test"];
 
@@ -22,11 +22,10 @@ fn in_browser(script: &str) {
     std::fs::write(&certificate_file, certificate.pem()).unwrap();
     std::fs::write(&key_file, key.serialize_pem()).unwrap();
 
-    // free at this moment
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let origin = format!("https://{}:{}", NAMES[0], address.port());
+    let [port] = free_ports();
+    let origin = format!("https://{}:{port}", NAMES[0]);
     let service = Service::with(&[
-        ("PORTCULLIS_HTTPS_LISTEN", &address.to_string()),
+        ("PORTCULLIS_HTTPS_LISTEN", &format!("127.0.0.1:{port}")),
         ("PORTCULLIS_PUBLIC_URL", &origin),
         ("PORTCULLIS_TLS_CERTIFICATE_FILE", certificate_file.to_str().unwrap()),
         ("PORTCULLIS_TLS_KEY_FILE", key_file.to_str().unwrap()),

@@ -1,7 +1,7 @@
 //! A certificate authority of the kind that browsers trust (Let's Encrypt's test server, pebble) gives the service its certificate and
 //! renews it, by a challenge over HTTP and by one within TLS; who is connected notices nothing.
 
-use crate::service::{Service, run};
+use crate::service::{Service, free_ports, run};
 use portcullis::{platform::clock::Clock, server::tls::issue_once};
 use rustls::{
     ClientConfig, RootCertStore,
@@ -9,7 +9,6 @@ use rustls::{
 };
 use std::{
     fs,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -69,12 +68,6 @@ impl Drop for Pebble {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
-}
-
-/// Ports that nobody has at this moment.
-fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
 async fn connect(port: u16, root: &[u8]) -> Option<TlsStream<TcpStream>> {

@@ -67,6 +67,11 @@ impl Actor<'_> {
         Answer::of(self.request(Method::POST, path).json(&body)).await
     }
 
+    /// The same from another address, as a trusted proxy tells it.
+    pub fn post_from(&self, address: &str, path: &str, body: Value) -> impl Future<Output = Answer> + use<> {
+        Answer::of(self.request(Method::POST, path).header("x-forwarded-for", address).json(&body))
+    }
+
     pub async fn patch(&self, path: &str, body: Value) -> Answer {
         Answer::of(self.request(Method::PATCH, path).json(&body)).await
     }

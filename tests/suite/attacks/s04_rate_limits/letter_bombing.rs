@@ -1,7 +1,6 @@
 //! Somebody uses the service to fill a stranger's mailbox, with an account or without.
 
-use crate::support::app::{Answer, TestApp};
-use reqwest::Method;
+use crate::support::app::TestApp;
 use serde_json::json;
 
 #[actix_web::test]
@@ -14,10 +13,7 @@ async fn a_mailbox_gets_few_letters_an_hour_whether_known_or_not() {
     let visitor = app.visitor();
     for email in ["known@example.org", "unknown@example.org"] {
         let spellings = [email.to_owned(), email.to_uppercase(), email.replace("example", "EXAMPLE"), email.replace('@', "+tag@")];
-        let calls = (0..20).map(|n| {
-            let call = visitor.request(Method::POST, "/v1/auth/register").header("x-forwarded-for", format!("203.0.113.{}", n % 5));
-            Answer::of(call.json(&json!({ "email": spellings[n % 4] })))
-        });
+        let calls = (0..20).map(|n| visitor.post_from(&format!("203.0.113.{}", n % 5), "/v1/auth/register", json!({ "email": spellings[n % 4] })));
         let answers = futures_util::future::join_all(calls).await;
         assert_eq!(answers.iter().filter(|answer| answer.status == 202).count(), 3, "in parallel and in every spelling");
         let refused = answers.iter().find(|answer| answer.status != 202).unwrap();
@@ -42,10 +38,8 @@ async fn a_day_has_an_end_too_for_a_mailbox_and_for_an_address() {
         ("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.1/32"),
     ])
     .await;
-    let ask_from = |address: &str, name: &str| {
-        let request = app.visitor().request(Method::POST, "/v1/auth/password/forgot").header("x-forwarded-for", address);
-        Answer::of(request.json(&json!({ "email": format!("{name}@example.org") })))
-    };
+    let ask_from =
+        |address: &str, name: &str| app.visitor().post_from(address, "/v1/auth/password/forgot", json!({ "email": format!("{name}@example.org") }));
     let ask = |name: &str| ask_from("203.0.113.1", name);
     for n in 0..5 {
         assert_eq!(ask_from(&format!("203.0.113.{n}"), "victim").await.status == 202, n < 3, "{n}");
@@ -82,8 +76,8 @@ async fn every_call_that_causes_letters_draws_on_the_same_quota_and_waits_in_bet
         assert!((1..=60).contains(&soon.header("retry-after").parse::<u64>().unwrap()));
     }
     app.clock.advance(time::Duration::minutes(1));
-    let elsewhere = app.visitor().request(Method::POST, "/v1/auth/password/forgot").header("x-forwarded-for", "203.0.113.1");
-    assert_eq!(Answer::of(elsewhere.json(&victim)).await.status, 202, "impatience used nothing up");
+    let elsewhere = app.visitor().post_from("203.0.113.1", "/v1/auth/password/forgot", victim.clone()).await;
+    assert_eq!(elsewhere.status, 202, "impatience used nothing up");
     app.clock.advance(time::Duration::minutes(1));
     assert_eq!(root.post("/v1/me/email", change).await.status, 202);
     app.clock.advance(time::Duration::minutes(1));

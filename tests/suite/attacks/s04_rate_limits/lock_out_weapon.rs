@@ -94,9 +94,7 @@ async fn what_is_refused_to_the_attacker_uses_nothing_of_the_victims_up() {
         ("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.1/32"),
     ])
     .await;
-    let from = |address: &str, path: &str, body: serde_json::Value| {
-        Answer::of(app.visitor().request(Method::POST, path).header("x-forwarded-for", address).json(&body))
-    };
+    let from = |address: &str, path: &str, body: serde_json::Value| app.visitor().post_from(address, path, body);
     app.create_account("ada@example.org").await;
     let guess = |n: usize| json!({ "email": "ada@example.org", "password": format!("guess number {n}") });
     let guesses = futures_util::future::join_all((0..40).map(|n| from("203.0.113.1", "/v1/auth/login", guess(n)))).await;
@@ -126,9 +124,7 @@ async fn an_attack_on_the_reset_keeps_nobody_elsewhere_from_it() {
     .await;
     app.create_account("ada@example.org").await;
     app.clock.advance(time::Duration::hours(2));
-    let from = |address: &str, path: &str, body: serde_json::Value| {
-        Answer::of(app.visitor().request(Method::POST, path).header("x-forwarded-for", address).json(&body))
-    };
+    let from = |address: &str, path: &str, body: serde_json::Value| app.visitor().post_from(address, path, body);
     let forgot = json!({ "email": "ada@example.org" });
     let asked = futures_util::future::join_all((0..20).map(|_| from("203.0.113.1", "/v1/auth/password/forgot", forgot.clone()))).await;
     assert_eq!(asked.iter().filter(|answer| answer.status == 202).count(), 3);
@@ -156,10 +152,7 @@ async fn one_address_does_not_use_up_a_mailbox_s_day_of_letters() {
         ("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.1/32"),
     ])
     .await;
-    let forgot = |address: &str| {
-        let request = app.visitor().request(Method::POST, "/v1/auth/password/forgot").header("x-forwarded-for", address);
-        Answer::of(request.json(&json!({ "email": "ada@example.org" })))
-    };
+    let forgot = |address: &str| app.visitor().post_from(address, "/v1/auth/password/forgot", json!({ "email": "ada@example.org" }));
     let mut caused = 0;
     for _ in 0..23 {
         for _ in 0..4 {

@@ -1,7 +1,6 @@
 //! Guessing one account's password, from one address and from many, in parallel.
 
-use crate::support::app::{Answer, PASSWORD, TestApp};
-use reqwest::Method;
+use crate::support::app::{PASSWORD, TestApp};
 use serde_json::json;
 
 #[actix_web::test]
@@ -10,7 +9,7 @@ async fn guessing_from_one_address_ends_and_the_owner_elsewhere_gets_in() {
     app.create_account("ada@example.org").await;
     let from = |address: &str, password: &str| {
         let body = json!({ "email": "ada@example.org", "password": password });
-        Answer::of(app.visitor().request(Method::POST, "/v1/auth/login").header("x-forwarded-for", address).json(&body))
+        app.visitor().post_from(address, "/v1/auth/login", body)
     };
     let before = app.state.passwords.computed();
     let guesses = futures_util::future::join_all((0..12).map(|n| from("203.0.113.1", &format!("guess number {n}")))).await;
@@ -32,7 +31,7 @@ async fn guessing_from_many_addresses_ends_too() {
     app.create_account("ada@example.org").await;
     let calls = (0..20).map(|n| {
         let body = json!({ "email": "ada@example.org", "password": format!("guess number {n}") });
-        Answer::of(app.visitor().request(Method::POST, "/v1/auth/login").header("x-forwarded-for", format!("203.0.113.{n}")).json(&body))
+        app.visitor().post_from(&format!("203.0.113.{n}"), "/v1/auth/login", body)
     });
     let answers = futures_util::future::join_all(calls).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 401).count(), 6);

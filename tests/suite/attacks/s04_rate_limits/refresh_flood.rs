@@ -1,7 +1,6 @@
 //! Refreshing over and over: each time writes a row. And refresh tokens that lead nowhere, by the thousand.
 
-use crate::support::app::{Answer, TestApp};
-use reqwest::Method;
+use crate::support::app::TestApp;
 use serde_json::json;
 
 #[actix_web::test]
@@ -35,10 +34,7 @@ async fn a_session_and_its_owner_are_refreshed_a_few_times_only() {
 async fn worthless_tokens_end_and_nobodys_refresh_ends_with_them() {
     let app = TestApp::with(&[("PORTCULLIS_REFRESH_NETWORK_QUOTA", "6"), ("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.1/32")]).await;
     let (_, token) = app.token_member("ada@example.org").await;
-    let exchange = |address: &str, token: &str| {
-        let request = app.visitor().request(Method::POST, "/v1/auth/token/refresh").header("x-forwarded-for", address);
-        Answer::of(request.json(&json!({ "refresh_token": token })))
-    };
+    let exchange = |address: &str, token: &str| app.visitor().post_from(address, "/v1/auth/token/refresh", json!({ "refresh_token": token }));
     let guesses = futures_util::future::join_all((0..20).map(|n| exchange("203.0.113.1", &format!("{n:043}")))).await;
     assert_eq!(guesses.iter().filter(|answer| answer.status == 401).count(), 6);
     assert_eq!(guesses.iter().filter(|answer| answer.status == 429).count(), 14);

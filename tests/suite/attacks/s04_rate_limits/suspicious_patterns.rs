@@ -17,7 +17,7 @@ const TIGHT: [(&str, &str); 6] = [
 
 async fn fails(app: &TestApp, address: &str, name: &str) {
     let body = json!({ "email": format!("{name}@example.org"), "password": "the password of the year" });
-    let answer = Answer::of(app.visitor().request(Method::POST, "/v1/auth/login").header("x-forwarded-for", address).json(&body)).await;
+    let answer = app.visitor().post_from(address, "/v1/auth/login", body).await;
     assert_eq!(answer.status, 401, "{}", answer.text);
 }
 
@@ -85,7 +85,7 @@ async fn typing_errors_of_several_people_in_one_office_raise_none() {
         fails(&app, "198.51.100.7", "ada").await;
         fails(&app, "198.51.100.8", "ada").await;
         let body = json!({ "email": format!("{name}@example.org"), "password": PASSWORD });
-        let own = Answer::of(app.visitor().request(Method::POST, "/v1/auth/login").header("x-forwarded-for", "203.0.113.1").json(&body)).await;
+        let own = app.visitor().post_from("203.0.113.1", "/v1/auth/login", body).await;
         assert_eq!(own.status, 200, "{}", own.text);
     }
     assert_eq!(names(&app).await, Vec::<String>::new());
@@ -125,8 +125,7 @@ async fn a_password_that_is_guessed_with_a_stolen_session_is_noticed_like_any_ot
     ];
     for (n, (path, body)) in calls.into_iter().enumerate() {
         fails(&app, &format!("203.0.113.{n}"), "ada").await;
-        let request = ada.request(Method::POST, path).header("x-forwarded-for", format!("198.51.100.{n}")).json(&body);
-        assert_eq!(Answer::of(request).await.code(), "WRONG_PASSWORD", "{path}");
+        assert_eq!(ada.post_from(&format!("198.51.100.{n}"), path, body).await.code(), "WRONG_PASSWORD", "{path}");
     }
     let raised = alerts(&app).await;
     assert_eq!(raised.len(), 1, "{raised:?}");
