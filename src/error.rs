@@ -83,6 +83,15 @@ error_codes! {
     Forbidden = FORBIDDEN, "FORBIDDEN", "You are not allowed to do this.";
     /// Registration is for invited people only.
     RegistrationClosed = FORBIDDEN, "REGISTRATION_CLOSED", "Accounts are for invited people only.";
+    /// Something that was begun (a sign-in that waits for the second factor, a ceremony with a passkey) and is unknown, finished, too old
+    /// or tried too often; nobody is told which.
+    InvalidChallenge = BAD_REQUEST, "INVALID_CHALLENGE", "What was begun is over, or was never begun. Begin again.";
+    /// A second factor that is wrong or was used before.
+    InvalidSecondFactor = UNAUTHORIZED, "INVALID_SECOND_FACTOR", "The second factor is wrong, or was used before.";
+    /// Signed in, but who it is was shown too long ago, or not well enough; `step_up` and the challenge say what is missing.
+    StepUpRequired = UNAUTHORIZED, "STEP_UP_REQUIRED", "Show once more that it is you.";
+    /// Nobody could get into the account any more.
+    LastWayIn = CONFLICT, "LAST_WAY_IN", "This is the last way into the account. Add another one first.";
     /// The current password is wrong.
     WrongPassword = FORBIDDEN, "WRONG_PASSWORD", "The current password is wrong.";
     /// Nothing here, or nothing of yours.
@@ -135,6 +144,12 @@ impl ErrorCode {
             Self::WrongHost => "Ask by IP address, or list the name in `PORTCULLIS_OPERATOR_HOSTS`.",
             Self::Forbidden => "Do not repeat the call; an administrator can give the permission.",
             Self::RegistrationClosed => "Ask an administrator for an invitation.",
+            Self::InvalidChallenge => "Begin again: sign in anew, or ask for new options.",
+            Self::InvalidSecondFactor => "Let the person enter the next code; a code counts once, and wrong ones are counted.",
+            Self::StepUpRequired => {
+                "Let the person prove who they are at `POST /v1/auth/step-up`, with a second factor where `acr` is `aal2` (set one up if there is none), then repeat the call."
+            }
+            Self::LastWayIn => "Set a password, or add a passkey or another identity, then remove this one.",
             Self::WrongPassword => "Let the person enter the current password again; wrong ones are counted.",
             Self::NotFound => "Do not repeat the call. What belongs to others looks the same as what does not exist.",
             Self::MethodNotAllowed => "Use one of the methods in `Allow`.",
@@ -195,10 +210,59 @@ struct ErrorBody {
     /// operators' listener.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<Uuid>,
+    /// What proof of who one is the call needs, with `STEP_UP_REQUIRED`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    step_up: Option<StepUpBody>,
     /// What is wrong with which field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 200)]
     fields: Vec<FieldError>,
+}
+
+/// What proof of who one is a call needs.
+#[derive(Clone, Copy, Serialize, utoipa::ToSchema)]
+struct StepUpBody {
+    /// The authenticator assurance level: `aal2` is a second factor.
+    #[schema(value_type = AssuranceLevel)]
+    acr: &'static str,
+    /// The proof may be so many seconds old.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 60, maximum = 3600, example = 600, nullable = false)]
+    max_age: Option<u64>,
+}
+
+/// An authenticator assurance level (NIST SP 800-63B-4).
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum AssuranceLevel {
+    /// One factor.
+    Aal1,
+    /// Two.
+    Aal2,
+}
+
+/// A proof of who one is that is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepUp {
+    /// The authenticator assurance level, 1 or 2.
+    pub assurance: i16,
+    /// It may be this old; `None`: as old as the session keeps the level.
+    pub max_age: Option<time::Duration>,
+}
+
+impl StepUp {
+    fn body(self) -> StepUpBody {
+        let acr = if self.assurance >= 2 { "aal2" } else { "aal1" };
+        StepUpBody { acr, max_age: self.max_age.map(|age| age.unsigned_abs().as_secs()) }
+    }
+
+    /// RFC 9470 §3, and RFC 9110 §11.6.1.
+    fn challenge(self) -> String {
+        let StepUpBody { acr, max_age } = self.body();
+        let max_age = max_age.map_or_else(String::new, |age| format!(r#", max_age="{age}""#));
+        format!(r#"Bearer realm="portcullis", error="insufficient_user_authentication", acr_values="{acr}"{max_age}, Session realm="portcullis""#)
+    }
 }
 
 /// What is left of a quota (draft-ietf-httpapi-ratelimit-headers-10).
@@ -251,6 +315,7 @@ pub struct ApiError {
     fields: Vec<FieldError>,
     retry_after: Option<Duration>,
     limit: Option<Limit>,
+    step_up: Option<StepUp>,
     source: Option<Arc<anyhow::Error>>,
 }
 
@@ -281,7 +346,7 @@ impl ApiError {
     #[must_use]
     pub fn new(code: ErrorCode) -> Self {
         let retry_after = (code == ErrorCode::Unavailable).then_some(TRY_AGAIN);
-        Self { code, fields: Vec::new(), retry_after, limit: None, source: None }
+        Self { code, fields: Vec::new(), retry_after, limit: None, step_up: None, source: None }
     }
 
     /// A refusal of single fields.
@@ -294,6 +359,12 @@ impl ApiError {
     #[must_use]
     pub fn invalid_field(field: &str, reason: impl Into<Cow<'static, str>>) -> Self {
         Self::invalid(vec![FieldError { field: field.into(), reason: reason.into() }])
+    }
+
+    /// The person must show once more who they are.
+    #[must_use]
+    pub fn step_up(missing: StepUp) -> Self {
+        Self { step_up: Some(missing), ..Self::new(ErrorCode::StepUpRequired) }
     }
 
     /// A quota is used up.
@@ -350,9 +421,10 @@ impl ResponseError for ApiError {
         if self.code.status() == StatusCode::UNAUTHORIZED {
             // RFC 9110 §11.6.1 demands a challenge; these schemes open no password dialog. RFC 6750 §3.1 names the error. In one line:
             // nginx's auth_request hands on the first one only
-            let challenges = match self.code {
-                ErrorCode::InvalidToken => r#"Bearer realm="portcullis", error="invalid_token", Session realm="portcullis""#,
-                _ => r#"Bearer realm="portcullis", Session realm="portcullis""#,
+            let challenges = match (self.code, self.step_up) {
+                (_, Some(missing)) => missing.challenge(),
+                (ErrorCode::InvalidToken, _) => r#"Bearer realm="portcullis", error="invalid_token", Session realm="portcullis""#.to_owned(),
+                _ => r#"Bearer realm="portcullis", Session realm="portcullis""#.to_owned(),
             };
             builder.insert_header((header::WWW_AUTHENTICATE, challenges));
         }
@@ -365,6 +437,7 @@ impl ResponseError for ApiError {
             message: self.code.message(),
             docs: format!("/docs/errors#{}", self.code.anchor()),
             request_id: None,
+            step_up: self.step_up.map(StepUp::body),
             fields: self.fields.clone(),
         };
         let mut response = builder.content_type(ContentType::json()).body(envelope(body.clone()));

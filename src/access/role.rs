@@ -43,6 +43,8 @@ pub struct Role {
     pub built_in: bool,
     /// What it allows.
     pub permissions: Permissions,
+    /// Whether it counts only for who has shown a second factor.
+    pub requires_second_factor: bool,
 }
 
 /// A role that somebody has.
@@ -86,8 +88,8 @@ pub enum AccessError {
 /// Who changes authority: a person, or the command line, which may do everything.
 #[derive(Debug, Clone, Copy)]
 pub enum Actor {
-    /// A signed-in person, by virtue of this permission; `None`: of its being about themselves.
-    Person(Uuid, Option<Permission>),
+    /// A signed-in person, by virtue of this permission; `None`: of its being about themselves. At this assurance level.
+    Person(Uuid, Option<Permission>, i16),
     /// Somebody with the service's own database login.
     CommandLine,
 }
@@ -97,26 +99,31 @@ impl Actor {
     #[must_use]
     pub fn person(self) -> Option<Uuid> {
         match self {
-            Self::Person(account, _) => Some(account),
+            Self::Person(account, ..) => Some(account),
             Self::CommandLine => None,
         }
     }
 }
 
-/// What an active account may do now.
+/// What an active account may do now at this assurance level: some roles count for the second only.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn permissions_of(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<Held, sqlx::Error> {
-    Ok(store::permissions_of(connection, account, now).await?.into_iter().collect())
+pub async fn permissions_of(connection: &mut PgConnection, account: Uuid, assurance: i16, now: OffsetDateTime) -> Result<Held, sqlx::Error> {
+    Ok(store::permissions_of(connection, account, assurance, now).await?.into_iter().collect())
 }
 
-/// What an active account may do now, and which version of its authority that is: for whoever keeps a copy. `None`: it is not active.
+/// What an active account may do now at this assurance level, and which version of its authority that is: for whoever keeps a copy. `None`: it is not active.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn authority_of(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<Option<(i32, Held)>, sqlx::Error> {
-    let found = store::authority_of(connection, account, now).await?;
+pub async fn authority_of(
+    connection: &mut PgConnection,
+    account: Uuid,
+    assurance: i16,
+    now: OffsetDateTime,
+) -> Result<Option<(i32, Held)>, sqlx::Error> {
+    let found = store::authority_of(connection, account, assurance, now).await?;
     Ok(found.map(|(version, held)| (version, held.into_iter().collect())))
 }
 
@@ -128,7 +135,7 @@ pub async fn authority_of(connection: &mut PgConnection, account: Uuid, now: Off
 pub async fn begin_change(connection: &mut PgConnection, actor: Actor, subject: Option<Uuid>, now: OffsetDateTime) -> Result<Held, AccessError> {
     store::lock(connection).await?;
     let (held, demanded) = match actor {
-        Actor::Person(account, demanded) => (permissions_of(connection, account, now).await?, demanded),
+        Actor::Person(account, demanded, assurance) => (permissions_of(connection, account, assurance, now).await?, demanded),
         Actor::CommandLine => (Held::everything(), None),
     };
     if demanded.is_some_and(|demanded| !held.holds(demanded)) {
@@ -224,16 +231,49 @@ pub async fn create(connection: &mut PgConnection, actor: Actor, role: &Role, no
     Ok(store::set_permissions(connection, &role.name, &role.permissions.names()).await?)
 }
 
-/// Sets a role's description and permissions; everybody who has it feels it at once. Returns the permissions before.
+/// Sets a role's description and permissions; everybody who has it feels it at once. Returns the role before.
 ///
 /// # Errors
 /// [`AccessError`]; the caller rolls back.
-pub async fn change(connection: &mut PgConnection, actor: Actor, role: &Role, now: OffsetDateTime) -> Result<Permissions, AccessError> {
+pub async fn change(connection: &mut PgConnection, actor: Actor, role: &Role, now: OffsetDateTime) -> Result<Role, AccessError> {
     let old = own_custom_role(connection, actor, &role.name, Some(&role.permissions), now).await?;
     store::describe_role(connection, &role.name, &role.description).await?;
     store::set_permissions(connection, &role.name, &role.permissions.names()).await?;
     store::bump_holders(connection, &role.name).await?;
-    Ok(old.permissions)
+    Ok(old)
+}
+
+/// Whether one of these roles counts only for who has shown a second factor.
+///
+/// # Errors
+/// When the database is away.
+pub async fn any_requires_second_factor(connection: &mut PgConnection, names: &[String]) -> Result<bool, sqlx::Error> {
+    Ok(store::roles(connection).await?.iter().any(|role| role.requires_second_factor && names.contains(&role.name)))
+}
+
+/// Sets whether a role, built in or not, counts only for who has shown a second factor; everybody who has it feels it at once. `false`: it
+/// did already.
+///
+/// # Errors
+/// [`AccessError`]; the caller rolls back.
+pub async fn require_second_factor(
+    connection: &mut PgConnection,
+    actor: Actor,
+    name: &str,
+    is_required: bool,
+    now: OffsetDateTime,
+) -> Result<(Role, bool), AccessError> {
+    let held = begin_change(connection, actor, None, now).await?;
+    let role = store::roles(connection).await?.into_iter().find(|role| role.name == name).ok_or(AccessError::NotFound)?;
+    if !held.outlasts(&role.permissions, None) {
+        return Err(AccessError::BeyondOwn);
+    }
+    let is_change = role.requires_second_factor != is_required;
+    if is_change {
+        store::require_second_factor(connection, name, is_required).await?;
+        store::bump_holders(connection, name).await?;
+    }
+    Ok((Role { requires_second_factor: is_required, ..role }, is_change))
 }
 
 /// Deletes a role; nobody has it any more.

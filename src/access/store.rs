@@ -15,14 +15,17 @@ pub(super) async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Erro
 pub(super) async fn permissions_of(
     connection: &mut PgConnection,
     account: Uuid,
+    assurance: i16,
     now: OffsetDateTime,
 ) -> Result<Vec<(String, Option<OffsetDateTime>)>, sqlx::Error> {
     let rows = sqlx::query!(
         "SELECT p.permission, CASE WHEN bool_and(r.expires_at IS NOT NULL) THEN max(r.expires_at) END AS until
-         FROM user_roles r JOIN role_permissions p USING (role) JOIN users u ON u.id = r.user_id
-         WHERE r.user_id = $1 AND u.status = 'active' AND (r.expires_at IS NULL OR r.expires_at > $2) GROUP BY p.permission",
+         FROM user_roles r JOIN roles d ON d.name = r.role JOIN role_permissions p USING (role) JOIN users u ON u.id = r.user_id
+         WHERE r.user_id = $1 AND u.status = 'active' AND (r.expires_at IS NULL OR r.expires_at > $2)
+           AND (NOT d.requires_second_factor OR $3 >= 2) GROUP BY p.permission",
         account,
-        now
+        now,
+        i32::from(assurance)
     )
     .fetch_all(connection)
     .await?;
@@ -33,15 +36,18 @@ pub(super) async fn permissions_of(
 pub(super) async fn authority_of(
     connection: &mut PgConnection,
     account: Uuid,
+    assurance: i16,
     now: OffsetDateTime,
 ) -> Result<Option<(i32, Vec<(String, Option<OffsetDateTime>)>)>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"SELECT u.authz_version, p.permission AS "permission?", CASE WHEN bool_and(r.expires_at IS NOT NULL) THEN max(r.expires_at) END AS until
-           FROM users u LEFT JOIN user_roles r ON r.user_id = u.id AND (r.expires_at IS NULL OR r.expires_at > $2)
+           FROM users u LEFT JOIN (user_roles r JOIN roles d ON d.name = r.role AND (NOT d.requires_second_factor OR $3 >= 2))
+                ON r.user_id = u.id AND (r.expires_at IS NULL OR r.expires_at > $2)
            LEFT JOIN role_permissions p USING (role)
            WHERE u.id = $1 AND u.status = 'active' GROUP BY u.authz_version, p.permission"#,
         account,
-        now
+        now,
+        i32::from(assurance)
     )
     .fetch_all(connection)
     .await?;
@@ -139,14 +145,20 @@ pub(super) async fn bump_holders(connection: &mut PgConnection, role: &str) -> R
 /// When the database is away.
 pub async fn roles(connection: &mut PgConnection) -> Result<Vec<Role>, sqlx::Error> {
     let rows = sqlx::query!(
-        r#"SELECT r.name, r.description, r.built_in, array_remove(array_agg(p.permission), NULL) AS "permissions!"
+        r#"SELECT r.name, r.description, r.built_in, r.requires_second_factor, array_remove(array_agg(p.permission), NULL) AS "permissions!"
            FROM roles r LEFT JOIN role_permissions p ON p.role = r.name GROUP BY r.name ORDER BY r.name"#
     )
     .fetch_all(connection)
     .await?;
     Ok(rows
         .into_iter()
-        .map(|row| Role { name: row.name, description: row.description, built_in: row.built_in, permissions: row.permissions.into_iter().collect() })
+        .map(|row| Role {
+            name: row.name,
+            description: row.description,
+            built_in: row.built_in,
+            permissions: row.permissions.into_iter().collect(),
+            requires_second_factor: row.requires_second_factor,
+        })
         .collect())
 }
 
@@ -173,6 +185,10 @@ pub(super) async fn insert_role(connection: &mut PgConnection, role: &Role, now:
 
 pub(super) async fn describe_role(connection: &mut PgConnection, name: &str, description: &str) -> Result<(), sqlx::Error> {
     sqlx::query!("UPDATE roles SET description = $2 WHERE name = $1", name, description).execute(connection).await.map(drop)
+}
+
+pub(super) async fn require_second_factor(connection: &mut PgConnection, name: &str, is_required: bool) -> Result<(), sqlx::Error> {
+    sqlx::query!("UPDATE roles SET requires_second_factor = $2 WHERE name = $1", name, is_required).execute(connection).await.map(drop)
 }
 
 pub(super) async fn set_permissions(connection: &mut PgConnection, role: &str, permissions: &[String]) -> Result<(), sqlx::Error> {

@@ -111,6 +111,14 @@ pub async fn mark_signed_in(connection: &mut PgConnection, owner: AccountId, now
     .await
 }
 
+/// Waits for its turn with an account, until the end of the transaction.
+///
+/// # Errors
+/// When the database is away.
+pub async fn lock(connection: &mut PgConnection, owner: AccountId) -> Result<(), sqlx::Error> {
+    sqlx::query!("SELECT id FROM users WHERE id = $1 FOR UPDATE", owner.0).fetch_optional(connection).await.map(drop)
+}
+
 /// From now on every device of an active account is a stranger again. `false`: there is no such account.
 ///
 /// # Errors

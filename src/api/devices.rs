@@ -4,7 +4,7 @@
 use crate::{
     access::Transport,
     api::{
-        login::signed_out,
+        logout::signed_out,
         shapes::{DeviceName, NetworkAddress},
     },
     audit::{self, Entry, Event},

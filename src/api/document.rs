@@ -85,6 +85,9 @@ pub(super) fn describe_guard<G: Guard>(operation: &mut Operation, method: &Metho
         operation.security.get_or_insert_with(|| vec![SecurityRequirement::default()]);
     } else {
         may(&[Unauthenticated, InvalidToken]);
+        if G::IS_FRESH || G::PERMISSION.is_some() {
+            may(&[StepUpRequired]);
+        }
         let demand = |scheme: &&str| {
             let requirement = SecurityRequirement::new(*scheme, NO_SCOPES);
             // both, not either
@@ -101,8 +104,10 @@ pub(super) fn describe_guard<G: Guard>(operation: &mut Operation, method: &Metho
         (None, ["bearer"]) => "Needs an access token.".into(),
         (None, _) => "Needs a session.".into(),
     };
+    let fresh =
+        if G::IS_FRESH { " The person has shown who they are a moment ago, with a second factor where the account has one (RFC 9470)." } else { "" };
     let about = operation.description.take().map_or_else(String::new, |about| format!("{about}\n\n"));
-    operation.description = Some(format!("{about}{demand}"));
+    operation.description = Some(format!("{about}{demand}{fresh}"));
     for (status, codes) in by_status {
         operation.responses.responses.insert(status.to_string(), refusals.refer(status, codes));
     }
@@ -189,7 +194,7 @@ fn headers() -> Vec<(&'static str, Header)> {
         ("Retry-After", HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds until it may work.")).build()),
         ("RateLimit", text("What is left of each quota, and seconds until all of it or, of none, some is back: `\"name\";r=59;t=1`.", 200)),
         ("RateLimit-Policy", text("Their numbers and their windows in seconds, as `\"name\";q=60;w=3`.", 200)),
-        ("WWW-Authenticate", text("How to identify oneself (RFC 9110 §11.6.1).", 200)),
+        ("WWW-Authenticate", text("How to identify oneself (RFC 9110 §11.6.1), and what is missing (RFC 9470 §3).", 300)),
         ("Set-Cookie", text("The session, the known device or the refresh token; once for each.", 4096)),
         ("Clear-Site-Data", text("What the browser is to forget of this origin.", 100)),
         ("ETag", text("Names this version of the answer (RFC 9110 §8.8.3).", 100)),

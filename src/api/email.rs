@@ -9,15 +9,13 @@ use crate::{
     },
     api::{
         mailed::{self, LetterSent},
-        reauthenticate::reauthenticate,
         recovery::{FollowLink, check, put_out, start_over},
         register::taken_meanwhile,
-        shapes::{Code, CurrentPassword, OpaqueToken},
+        shapes::{Code, OpaqueToken},
     },
     audit::{self, Entry, Event},
-    credentials::password::Password,
     edge::{
-        guard::{Anyone, SignedIn},
+        guard::{Anyone, Fresh, SignedIn},
         valid::{Field, Valid},
     },
     error::{ApiError, ErrorCode},
@@ -41,10 +39,6 @@ pub struct ChangeEmail {
     #[garde(dive)]
     #[schema(value_type = Email)]
     email: Field<Email>,
-    /// The account's password.
-    #[garde(skip)]
-    #[schema(value_type = CurrentPassword)]
-    current_password: Password,
 }
 
 /// Ask for another address
@@ -53,10 +47,8 @@ pub struct ChangeEmail {
 /// the new address has an account of its own or not.
 #[utoipa::path(post, path = "/v1/me/email", tag = "me", request_body = ChangeEmail,
     responses((status = 202, description = "A letter is on its way", body = LetterSent)))]
-pub async fn change_email(signed_in: SignedIn, state: Data<State>, body: Valid<Json<ChangeEmail>>) -> Result<HttpResponse, ApiError> {
-    let ChangeEmail { email, current_password } = body.0.into_inner();
-    let (SignedIn { principal, caller }, email) = (signed_in, email.take("email")?);
-    reauthenticate(&state, &principal, &caller, &current_password).await?;
+pub async fn change_email(signed_in: Fresh<SignedIn>, state: Data<State>, body: Valid<Json<ChangeEmail>>) -> Result<HttpResponse, ApiError> {
+    let (Fresh(SignedIn { principal, caller }), email) = (signed_in, body.0.into_inner().email.take("email")?);
     mailed::spend_letter(&state, &caller, &email).await?;
 
     let (now, lifetime) = (state.clock.now(), state.settings.terms.proof);

@@ -11,7 +11,7 @@ use crate::{
     api::{mailed, roles::RoleName, shapes::InvitationStatus},
     audit::{self, Entry, Event},
     edge::{
-        guard::May,
+        guard::{Fresh, May},
         page::{Page, PageQuery, Window},
         rate_limit::{Count, Quota, spend},
         valid::{Field, Valid},
@@ -95,7 +95,8 @@ fn show(invitation: Invitation, now: OffsetDateTime) -> InvitationAnswer {
 /// letter that says so instead.
 #[utoipa::path(post, path = "/v1/invitations", tag = "invitations", request_body = Invite,
     responses((status = 201, description = "The invitation", body = InvitationAnswer)))]
-pub async fn create(may: May<InvitationsManage>, state: Data<State>, body: Valid<Json<Invite>>) -> Result<HttpResponse, ApiError> {
+pub async fn create(may: Fresh<May<InvitationsManage>>, state: Data<State>, body: Valid<Json<Invite>>) -> Result<HttpResponse, ApiError> {
+    let Fresh(may) = may;
     let Invite { email, roles, department } = body.0.into_inner();
     let email = email.take("email")?;
     let department = department.map(|department| department.take("department")).transpose()?;

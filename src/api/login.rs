@@ -1,22 +1,23 @@
-//! Signing in with a password, for a cookie or for tokens, and out. Quotas first, then the look-up, then always exactly one argon2 verification, then the
-//! same answer for a wrong password and an unknown address.
+//! Signing in with a password. Quotas first, then the look-up, then always exactly one argon2 verification, then the same answer for a wrong
+//! password and an unknown address. What a right one buys: `sign_in.rs`.
 //!
 //! A known device has a quota of its own, so that an attack on an account does not lock its owner out. After a hundred wrong
 //! passwords in a row (NIST SP 800-63B-4 §3.2.2) an unknown device is refused whatever it sends, in the same words; the right
 //! password then makes a letter, whose link makes the device known.
-//! Practices 1.session, 4.brute-force, 13.token, 14.rotation, 14.invalidate-on-sign-out.
-//! Attacks: `tests/suite/attacks/s14_sessions/`, `tests/suite/attacks/s15_broken_authentication/`, `tests/suite/attacks/s04_rate_limits/`.
+//! Practice 4.brute-force.
+//! Attacks: `tests/suite/attacks/s15_broken_authentication/`, `tests/suite/attacks/s04_rate_limits/`.
 
 use crate::{
-    access::{Principal, Transport},
+    access::Transport,
     accounts::{
-        self, AccountId, Email,
-        proof::{self, Claim, Purpose},
+        AccountId, Email,
+        proof::{Claim, Purpose},
     },
     api::{
         mailed,
-        shapes::{CurrentPassword, OpaqueToken},
-        tokens::{self, Grant, RefreshIn, Tokens},
+        shapes::CurrentPassword,
+        sign_in::{self, Basis, Carriage, Evidence, LoginAnswer, SecondFactorAwaited},
+        tokens::RefreshIn,
     },
     audit::{
         self, Entry, Event,
@@ -28,30 +29,23 @@ use crate::{
         store::ForSignIn,
     },
     edge::{
-        guard::{Anyone, Caller, SignedIn, WithCookie},
+        guard::{Anyone, Caller},
         known_device::{self, KnownDevice},
-        rate_limit::{Count, Quota, Spent, forget, give_back, spend},
-        refresh_cookie,
-        session_cookie::{CSRF, SESSION_ID},
+        rate_limit::{Count, Quota, Spent, give_back, spend},
         valid::{Field, Valid},
     },
     error::{ApiError, ErrorCode},
     letters::Letter,
-    platform::crypto::SecretToken,
-    sessions::{self, Device, Started, refresh},
     state::State,
 };
 use actix_session::Session;
 use actix_web::{
-    HttpResponse, HttpResponseBuilder,
-    http::header::CLEAR_SITE_DATA,
+    HttpResponse,
     web::{Data, Json},
 };
 use garde::Validate;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
-use sqlx::PgConnection;
-use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -80,40 +74,13 @@ fn by_cookie() -> Transport {
     Transport::Cookie
 }
 
-/// A new session with a cookie.
-#[derive(Serialize, ToSchema)]
-pub struct SignedInAnswer {
-    /// Who is signed in.
-    account_id: AccountId,
-    /// Names the session in lists. Not what authenticates it.
-    session_id: Uuid,
-    /// To be sent as `X-CSRF-Token` on unsafe calls.
-    #[schema(value_type = OpaqueToken)]
-    csrf_token: String,
-    /// The session ends at this time unless it is used before.
-    #[serde(with = "time::serde::rfc3339")]
-    idle_expires_at: OffsetDateTime,
-    /// The session ends at this time in any case.
-    #[serde(with = "time::serde::rfc3339")]
-    expires_at: OffsetDateTime,
-}
-
-/// The answer by transport.
-#[derive(Serialize, ToSchema)]
-#[serde(untagged)]
-pub enum LoginAnswer {
-    /// With `transport` `cookie`.
-    Cookie(SignedInAnswer),
-    /// With `transport` `token`.
-    Token(Tokens),
-}
-
 /// Sign in
 ///
 /// Sets the session cookie or gives tokens, and sets a cookie by which this device is known next time. Sessions that the call itself
-/// carries, by cookie or token, end.
+/// carries, by cookie or token, end. An account with a second factor is asked for it first: 202.
 #[utoipa::path(post, path = "/v1/auth/login", tag = "auth", request_body = Login,
-    responses((status = 200, description = "Signed in", body = LoginAnswer, headers(("Set-Cookie")))))]
+    responses((status = 200, description = "Signed in", body = LoginAnswer, headers(("Set-Cookie"))),
+        (status = 202, description = "The password is right; the second factor is awaited", body = SecondFactorAwaited)))]
 pub async fn login(caller: Anyone, state: Data<State>, session: Session, body: Valid<Json<Login>>) -> Result<HttpResponse, ApiError> {
     let Login { email, password, transport, refresh_in } = body.0.into_inner();
     if transport == Transport::Cookie && refresh_in.is_some() {
@@ -133,22 +100,9 @@ pub async fn login(caller: Anyone, state: Data<State>, session: Session, body: V
         Ok(proven) => proven,
         Err(refused) => return refuse(&state, &caller.caller, &email, refused).await,
     };
-    let device = known_device::cookie(&state, caller.caller.device_cookie.as_deref(), proven.device, &email);
-    let Begun { started, granted } = start_session(&state, &email, &proven, &caller, (transport, refresh_in), failures).await?;
-    let mut response = HttpResponse::Ok();
-    response.cookie(device);
-    let Some((grant, access_token)) = granted else {
-        return Ok(response.json(LoginAnswer::Cookie(SignedInAnswer {
-            account_id: AccountId(proven.account),
-            session_id: started.id,
-            csrf_token: bind_cookie(&session, started.id)?,
-            idle_expires_at: started.idle_expires_at,
-            expires_at: started.absolute_expires_at,
-        })));
-    };
-    session.purge();
-    let tokens = tokens::give(&mut response, &state, grant, access_token, refresh_in);
-    Ok(response.json(LoginAnswer::Token(tokens)))
+    let Proven { account, hash, upgraded, device } = proven;
+    let basis = Basis::Password { hash, upgraded };
+    sign_in::proceed(&state, &caller, &session, Evidence { account, email, basis, carriage: Carriage { transport, refresh_in }, device }).await
 }
 
 /// What is counted before anything is looked at.
@@ -238,155 +192,4 @@ async fn mail_trust_link(state: &State, email: &Email, account: Uuid) -> Result<
     transaction.commit().await?;
     mailed::sent(state);
     Ok(())
-}
-
-/// A session, and with tokens what they are made of.
-struct Begun {
-    started: Started,
-    granted: Option<(Grant, (String, i64))>,
-}
-
-async fn start_session(
-    state: &State,
-    email: &Email,
-    proven: &Proven,
-    anyone: &Anyone,
-    (transport, refresh_in): (Transport, RefreshIn),
-    failures: Count,
-) -> Result<Begun, ApiError> {
-    let now = state.clock.now();
-    let may_notify = proven.device.is_some() || mailed::may_notify(state, email).await?;
-    tokens::know_keys(state).await?;
-    let mut transaction = state.pool.begin().await?;
-    let is_first = accounts::store::mark_signed_in(&mut transaction, AccountId(proven.account), now).await?;
-    let is_confirmed = credentials::store::confirm_password(&mut transaction, proven.account, &proven.hash, proven.upgraded.as_ref()).await?;
-    // password or account changed while the password was verified
-    let (true, Some(is_first)) = (is_confirmed, is_first) else { return Err(ApiError::new(ErrorCode::InvalidCredentials)) };
-    forget(state, &mut transaction, failures).await?;
-    end_sessions_before(&mut transaction, state, anyone).await?;
-    let device = device_of(state, &anyone.caller);
-    let started = sessions::start(&mut transaction, proven.account, transport, &device, now, state.settings.sessions).await?;
-    let is_new = proven.device.is_none();
-    let entry = Entry::own(Event::SignedIn, &anyone.caller.origin, proven.account)
-        .detail(json!({ "session": started.id, "method": "password", "transport": transport.name(), "new_device": is_new }));
-    audit::record(&mut transaction, &state.keyring, now, entry).await?;
-    if is_new && !is_first && may_notify {
-        tell_of_new_device(&mut transaction, state, email, &started, &device, proven.account).await?;
-    }
-    let granted = match transport {
-        Transport::Cookie => None,
-        Transport::Token => {
-            let principal = Principal { account: proven.account, session: started.id, transport, assurance: 1, authenticated_at: now };
-            let Started { idle_expires_at, absolute_expires_at, .. } = started;
-            let tie = (refresh_in == RefreshIn::Cookie).then(SecretToken::generate);
-            let refresh_token = refresh::first(&mut transaction, started.id, tie.as_ref(), now).await?;
-            let grant = Grant { principal, amr: vec!["pwd".into()], refresh_token, tie, idle_expires_at, absolute_expires_at };
-            let access_token = tokens::grant(&mut transaction, state, &grant).await?;
-            Some((grant, access_token))
-        }
-    };
-    transaction.commit().await?;
-    metrics::counter!("portcullis_logins_total", "outcome" => "ok").increment(1);
-    state.signals.note(Signal::between(Kind::SignedIn, &state.keyring, "", email.as_str()), now);
-    mailed::sent(state);
-    Ok(Begun { started, granted })
-}
-
-/// Those that this client brings along: what carries them is about to be overwritten.
-async fn end_sessions_before(connection: &mut PgConnection, state: &State, anyone: &Anyone) -> Result<(), ApiError> {
-    let by_principal = anyone.principal.map(|before| (before.account, before.session));
-    let by_token = match &anyone.caller.refresh_cookie {
-        Some(token) => refresh::store::session_of(connection, &SecretToken::sent(token.clone()).digest()).await?,
-        None => None,
-    };
-    for (account, session) in [by_principal, by_token].into_iter().flatten() {
-        sessions::end_own(connection, &state.revocations, account, session, state.clock.now()).await?;
-    }
-    Ok(())
-}
-
-async fn tell_of_new_device(
-    connection: &mut PgConnection,
-    state: &State,
-    email: &Email,
-    started: &Started,
-    device: &Device,
-    account: Uuid,
-) -> Result<(), ApiError> {
-    let claim = Claim {
-        purpose: Purpose::DisownSession,
-        email,
-        account: Some(AccountId(account)),
-        session: Some(started.id),
-        lifetime: state.settings.terms.undo,
-    };
-    let issued = proof::issue(connection, &state.keyring, state.clock.now(), claim).await?;
-    Ok(mailed::send(connection, state, email, Letter::NewDevice(&issued, &device.name)).await?)
-}
-
-/// What the device list says of this caller.
-fn device_of(state: &State, caller: &Caller) -> Device {
-    Device { name: caller.origin.device.clone(), address: state.settings.session_address.of(caller.client.0) }
-}
-
-/// A new key for the cookie, whatever key the browser came with (session fixation), and a new CSRF token.
-pub(super) fn bind_cookie(session: &Session, id: Uuid) -> Result<String, ApiError> {
-    let token = SecretToken::generate();
-    session.clear();
-    session.insert(SESSION_ID, id)?;
-    session.insert(CSRF, token.expose())?;
-    session.renew();
-    Ok(token.expose().to_owned())
-}
-
-/// The session's CSRF token.
-#[derive(Serialize, ToSchema)]
-pub struct CsrfToken {
-    /// To be sent as `X-CSRF-Token` on unsafe calls.
-    #[schema(value_type = OpaqueToken)]
-    pub(super) csrf_token: String,
-}
-
-/// Read the CSRF token
-///
-/// For pages that were loaded anew; the token stays the same until the session's id is renewed. Calls with access tokens need none.
-#[utoipa::path(get, path = "/v1/auth/csrf", tag = "auth", responses((status = 200, description = "The token", body = CsrfToken)))]
-pub async fn csrf(_: WithCookie, session: Session) -> Result<HttpResponse, ApiError> {
-    let csrf_token = session.get(CSRF).ok().flatten().ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
-    Ok(HttpResponse::Ok().json(CsrfToken { csrf_token }))
-}
-
-/// Sign out
-///
-/// The session ends on the server, with every token of it; its cookie is removed and leads nowhere.
-#[utoipa::path(post, path = "/v1/auth/logout", tag = "auth", responses((status = 204, description = "Signed out", headers(("Set-Cookie"), ("Clear-Site-Data")))))]
-pub async fn logout(signed_in: SignedIn, state: Data<State>, session: Session) -> Result<HttpResponse, ApiError> {
-    let SignedIn { principal, caller } = signed_in;
-    let now = state.clock.now();
-    let mut transaction = state.pool.begin().await?;
-    sessions::end_own(&mut transaction, &state.revocations, principal.account, principal.session, now).await?;
-    let entry = Entry::own(Event::SignedOut, &caller.origin, principal.account).detail(json!({ "session": principal.session }));
-    audit::record(&mut transaction, &state.keyring, now, entry).await?;
-    transaction.commit().await?;
-    Ok(signed_out(&principal, &session))
-}
-
-/// What a browser forgets of this origin when somebody signs out. Not `"cookies"`: that would take those of the whole registrable domain,
-/// other services' too, and the one by which this device is known; ours are taken away by name.
-const FORGET: &str = r#""cache", "storage""#;
-
-/// With this answer goes what carried the session, and what a page has kept of it.
-pub(super) fn take_away(answer: &mut HttpResponseBuilder, principal: &Principal, session: &Session) {
-    answer.insert_header((CLEAR_SITE_DATA, FORGET));
-    match principal.transport {
-        Transport::Cookie => session.purge(),
-        Transport::Token => refresh_cookie::removals().into_iter().for_each(|removal| _ = answer.cookie(removal)),
-    }
-}
-
-/// The answer of having signed out.
-pub(super) fn signed_out(principal: &Principal, session: &Session) -> HttpResponse {
-    let mut answer = HttpResponse::NoContent();
-    take_away(&mut answer, principal, session);
-    answer.finish()
 }

@@ -9,7 +9,7 @@ use crate::{
     credentials::password::{Password, StoredHash},
     edge::{
         guard::Caller,
-        rate_limit::{Count, Quota, give_back, spend, try_spend},
+        rate_limit::{Count, Quota, Spent, give_back, spend, try_spend},
     },
     error::ApiError,
     letters::{self, Letter},
@@ -82,11 +82,16 @@ pub(super) async fn check(state: &State, caller: &Caller, purposes: &[Purpose], 
 
 /// Whether one more notice may go to this mailbox. What the notice tells about happens in any case.
 pub(super) async fn may_notify(state: &State, email: &Email) -> Result<bool, ApiError> {
-    let has_room = try_spend(state, &[Count::of(state, Quota::Notices, &[&email.mailbox()])]).await?.is_ok();
-    if !has_room {
+    Ok(notice(state, email).await?.is_some())
+}
+
+/// The same for whoever may have nothing to tell in the end, and gives it back then.
+pub(super) async fn notice(state: &State, email: &Email) -> Result<Option<Spent>, ApiError> {
+    let spent = try_spend(state, &[Count::of(state, Quota::Notices, &[&email.mailbox()])]).await?.ok();
+    if spent.is_none() {
         metrics::counter!("portcullis_letters_total", "outcome" => "suppressed").increment(1);
     }
-    Ok(has_room)
+    Ok(spent)
 }
 
 /// Judges and hashes a new password, so many times with one proof or for one person (`of`): a refused one spends nothing else.

@@ -81,7 +81,8 @@ pub struct MyRoles {
 pub async fn read_roles(signed_in: SignedIn, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let (account, now, mut connection) = (signed_in.principal.account, state.clock.now(), state.pool.acquire().await?);
     let roles = assignments_of(&mut connection, account, now).await?.into_iter().map(|assignment| assignment.role).collect();
-    Ok(HttpResponse::Ok().json(MyRoles { roles, permissions: role::permissions_of(&mut connection, account, now).await?.names() }))
+    Ok(HttpResponse::Ok()
+        .json(MyRoles { roles, permissions: role::permissions_of(&mut connection, account, signed_in.principal.assurance, now).await?.names() }))
 }
 
 /// What may be changed of one's own account. What is left out stays.

@@ -2,15 +2,19 @@
 //! not compile for a handler whose first argument is another guard, and the API document is written from it.
 //! Practices 1.route-guard, 10.deny-default, 15.automated.
 
+mod csrf;
 mod devices;
 mod document;
 mod email;
 mod events;
+mod factor_reset;
 mod health;
 mod invitations;
 mod login;
+mod logout;
 mod mailed;
 mod me;
+mod mfa;
 mod pages;
 mod password;
 mod personal_data;
@@ -20,16 +24,19 @@ mod refusals;
 mod register;
 mod roles;
 mod routes;
+mod second_factor;
 mod shapes;
+mod sign_in;
+mod step_up;
 mod tokens;
 mod users;
 
 use crate::{
     access::permission::demand::{AuditRead, InvitationsManage, RolesAssign, RolesManage, RolesRead, UsersManage, UsersRead},
-    edge::guard::{Anyone, May, SignedIn, WithCookie, WithToken},
+    edge::guard::{Anyone, Fresh, May, SignedIn, WithCookie, WithToken},
     error::ErrorCode::{
-        AlreadyExists, BuiltInRole, Forbidden, InvalidCredentials, InvalidProof, InvalidRefreshToken, LastAdministrator, NotFound, RateLimited,
-        RefreshTokenReplayed, RegistrationClosed, TooMany, WrongPassword,
+        AlreadyExists, BuiltInRole, Forbidden, InvalidChallenge, InvalidCredentials, InvalidProof, InvalidRefreshToken, InvalidSecondFactor,
+        LastAdministrator, NotFound, RateLimited, RefreshTokenReplayed, RegistrationClosed, StepUpRequired, TooMany, WrongPassword,
     },
 };
 use actix_web::web::ServiceConfig;
@@ -52,6 +59,8 @@ fn table() -> Routes {
         .route(register::__path_begin_registration, register::begin_registration, &[RateLimited, RegistrationClosed])
         .route(register::__path_complete_registration, register::complete_registration, &[InvalidProof, RegistrationClosed])
         .route(login::__path_login, login::login, &[InvalidCredentials, RateLimited])
+        .route(second_factor::__path_verify, second_factor::verify, &[InvalidChallenge, InvalidCredentials, InvalidSecondFactor])
+        .route(factor_reset::__path_reset, factor_reset::reset, &[InvalidProof])
         .route(tokens::__path_refresh_tokens, tokens::refresh_tokens, &[InvalidRefreshToken, RefreshTokenReplayed])
         .route(tokens::__path_jwks, tokens::jwks, &[])
         .route(recovery::__path_forgot_password, recovery::forgot_password, &[RateLimited])
@@ -63,22 +72,30 @@ fn table() -> Routes {
         .route(personal_data::__path_keep_account, personal_data::keep_account, &[InvalidProof]);
     routes
         .open_to::<SignedIn>()
-        .route(login::__path_logout, login::logout, &[])
+        .route(logout::__path_logout, logout::logout, &[])
         .route(devices::__path_logout_all, devices::logout_all, &[])
         .route(me::__path_read, me::read, &[])
         .route(me::__path_change, me::change, &[])
         .route(me::__path_read_roles, me::read_roles, &[])
-        .route(password::__path_change_password, password::change_password, &[WrongPassword])
-        .route(email::__path_change_email, email::change_email, &[WrongPassword])
+        .route(step_up::__path_step_up, step_up::step_up, &[InvalidSecondFactor, StepUpRequired, WrongPassword])
+        .route(mfa::__path_read, mfa::read, &[])
         .route(devices::__path_list_sessions, devices::list_sessions, &[])
         .route(devices::__path_revoke_other_sessions, devices::revoke_other_sessions, &[])
         .route(devices::__path_revoke_session, devices::revoke_session, &[])
         .route(events::__path_list_own_events, events::list_own_events, &[])
+        .route(personal_data::__path_read_export, personal_data::read_export, &[NotFound]);
+    routes
+        .open_to::<Fresh<SignedIn>>()
+        .route(password::__path_change_password, password::change_password, &[WrongPassword])
+        .route(email::__path_change_email, email::change_email, &[])
+        .route(mfa::__path_begin_totp, mfa::begin_totp, &[AlreadyExists])
+        .route(mfa::__path_confirm_totp, mfa::confirm_totp, &[InvalidSecondFactor])
+        .route(mfa::__path_remove_totp, mfa::remove_totp, &[NotFound])
+        .route(mfa::__path_replace_recovery_codes, mfa::replace_recovery_codes, &[NotFound])
         .route(personal_data::__path_request_export, personal_data::request_export, &[])
-        .route(personal_data::__path_read_export, personal_data::read_export, &[NotFound])
         .route(personal_data::__path_fetch_export, personal_data::fetch_export, &[])
-        .route(personal_data::__path_close_account, personal_data::close_account, &[WrongPassword, LastAdministrator]);
-    routes.open_to::<WithCookie>().route(login::__path_csrf, login::csrf, &[]);
+        .route(personal_data::__path_close_account, personal_data::close_account, &[LastAdministrator]);
+    routes.open_to::<WithCookie>().route(csrf::__path_csrf, csrf::csrf, &[]);
     routes.open_to::<WithToken>().route(tokens::__path_verify, tokens::verify, &[Forbidden]);
     routes.open_to::<May<UsersRead>>().route(users::__path_list, users::list, &[]).route(users::__path_read, users::read, &[]).route(
         users::__path_read_roles,
@@ -90,18 +107,21 @@ fn table() -> Routes {
         .route(users::__path_set_disabled, users::set_disabled, &[LastAdministrator])
         .route(users::__path_set_department, users::set_department, &[])
         .route(users::__path_end_sessions, users::end_sessions, &[]);
-    routes.open_to::<May<RolesAssign>>().route(users::__path_set_roles, users::set_roles, &[LastAdministrator]);
+    routes.open_to::<Fresh<May<UsersManage>>>().route(factor_reset::__path_allow, factor_reset::allow, &[]);
+    routes.open_to::<Fresh<May<RolesAssign>>>().route(users::__path_set_roles, users::set_roles, &[LastAdministrator]);
     routes.open_to::<May<RolesRead>>().route(roles::__path_list, roles::list, &[]).route(roles::__path_permissions, roles::permissions, &[]);
     routes
-        .open_to::<May<RolesManage>>()
+        .open_to::<Fresh<May<RolesManage>>>()
         .route(roles::__path_create, roles::create, &[AlreadyExists, TooMany])
         .route(roles::__path_change, roles::change, &[BuiltInRole])
+        .route(roles::__path_require_second_factor, roles::require_second_factor, &[])
         .route(roles::__path_delete, roles::delete, &[BuiltInRole]);
-    routes
-        .open_to::<May<InvitationsManage>>()
-        .route(invitations::__path_create, invitations::create, &[])
-        .route(invitations::__path_list, invitations::list, &[])
-        .route(invitations::__path_revoke, invitations::revoke, &[]);
+    routes.open_to::<Fresh<May<InvitationsManage>>>().route(invitations::__path_create, invitations::create, &[]);
+    routes.open_to::<May<InvitationsManage>>().route(invitations::__path_list, invitations::list, &[]).route(
+        invitations::__path_revoke,
+        invitations::revoke,
+        &[],
+    );
     routes.open_to::<May<AuditRead>>().route(events::__path_list, events::list, &[]);
     routes
 }

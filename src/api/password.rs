@@ -10,14 +10,19 @@ use crate::{
         proof::{self, Purpose},
     },
     api::{
-        login::{CsrfToken, bind_cookie, take_away},
+        csrf::{CsrfToken, bind_cookie},
+        logout::take_away,
         mailed,
         reauthenticate::reauthenticate,
         shapes::{CurrentPassword, NewPassword},
     },
     audit::{self, Entry, Event},
-    credentials::{self, password::Password},
-    edge::{guard::SignedIn, known_device, valid::Valid},
+    credentials::{self, challenge, password::Password},
+    edge::{
+        guard::{Fresh, SignedIn},
+        known_device,
+        valid::Valid,
+    },
     error::{ApiError, ErrorCode},
     letters::Letter,
     sessions,
@@ -37,10 +42,10 @@ use utoipa::ToSchema;
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangePassword {
-    /// The password so far.
+    /// The password so far, if there is one.
     #[garde(skip)]
-    #[schema(value_type = CurrentPassword)]
-    current_password: Password,
+    #[schema(value_type = Option<CurrentPassword>)]
+    current_password: Option<Password>,
     /// The new password: 15 to 128 characters, nothing common, nothing about its owner.
     #[garde(skip)]
     #[schema(value_type = NewPassword)]
@@ -55,15 +60,19 @@ pub struct ChangePassword {
     responses((status = 200, description = "The session's new CSRF token", body = CsrfToken, headers(("Set-Cookie"))),
         (status = 204, description = "Changed and signed out: it was a session with tokens", headers(("Set-Cookie"), ("Clear-Site-Data")))))]
 pub async fn change_password(
-    signed_in: SignedIn,
+    signed_in: Fresh<SignedIn>,
     state: Data<State>,
     session: Session,
     body: Valid<Json<ChangePassword>>,
 ) -> Result<HttpResponse, ApiError> {
     let ChangePassword { current_password, password } = body.0.into_inner();
-    let SignedIn { principal, caller } = signed_in;
-    let verified = reauthenticate(&state, &principal, &caller, &current_password).await?;
+    let Fresh(SignedIn { principal, caller }) = signed_in;
     let owner = AccountId(principal.account);
+    let verified = match current_password {
+        Some(current) => Some(reauthenticate(&state, &principal, &caller, &current).await?),
+        None if credentials::store::own_password(&mut *state.pool.acquire().await?, owner.0).await?.is_none() => None,
+        None => return Err(ApiError::invalid_field("current_password", "is missing")),
+    };
     let account = accounts::store::find_own(&mut *state.pool.acquire().await?, owner).await?;
     let account = account.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
     let email = Email::parse(&account.email).map_err(|reason| ApiError::internal(anyhow::anyhow!("a stored address {reason}")))?;
@@ -73,10 +82,15 @@ pub async fn change_password(
     let may_notify = mailed::may_notify(&state, &email).await?;
     let mut transaction = state.pool.begin().await?;
     let is_active = accounts::store::forget_devices(&mut transaction, owner, now).await?;
+    let is_set = match verified {
+        Some(verified) => credentials::store::confirm_password(&mut transaction, owner.0, &verified, Some(&hash)).await?,
+        None => credentials::store::set_first_password(&mut transaction, owner.0, &hash, now).await?,
+    };
     // a reset came in between: whoever holds this session may not be the owner
-    if !is_active || !credentials::store::confirm_password(&mut transaction, owner.0, &verified, Some(&hash)).await? {
+    if !is_active || !is_set {
         return Err(ApiError::new(ErrorCode::WrongPassword));
     }
+    challenge::store::end_all(&mut transaction, owner.0, now).await?;
     let ended = match principal.transport {
         Transport::Cookie => sessions::end_others(&mut transaction, &state.revocations, &principal, now).await?,
         Transport::Token => sessions::end_all(&mut transaction, &state.revocations, owner.0, now).await?,

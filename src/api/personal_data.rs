@@ -9,16 +9,14 @@ use crate::{
         proof::{self, Claim, Proof, Purpose},
     },
     api::{
-        login::take_away,
+        logout::take_away,
         mailed,
-        reauthenticate::reauthenticate,
         recovery::{FollowLink, check, put_out, start_over},
-        shapes::{CurrentPassword, ExportStatus},
+        shapes::ExportStatus,
     },
     audit::{self, Entry, Event, subject_key},
-    credentials::{self, password::Password},
     edge::{
-        guard::{Anyone, SignedIn},
+        guard::{Anyone, Fresh, SignedIn},
         valid::Valid,
     },
     error::{ApiError, ErrorCode},
@@ -33,8 +31,7 @@ use actix_web::{
     http::header::CONTENT_DISPOSITION,
     web::{Data, Json, Path},
 };
-use garde::Validate;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -69,8 +66,8 @@ fn show(state: &State, export: Export) -> ExportAnswer {
 ///
 /// It is made in the background; a letter tells when it is ready. At most one an hour: asking again gives the last one.
 #[utoipa::path(post, path = "/v1/me/export", tag = "me", responses((status = 202, description = "It is being made", body = ExportAnswer)))]
-pub async fn request_export(signed_in: SignedIn, state: Data<State>) -> Result<HttpResponse, ApiError> {
-    let SignedIn { principal, caller } = signed_in;
+pub async fn request_export(signed_in: Fresh<SignedIn>, state: Data<State>) -> Result<HttpResponse, ApiError> {
+    let Fresh(SignedIn { principal, caller }) = signed_in;
     let (owner, now) = (AccountId(principal.account), state.clock.now());
     let wanted = Export { id: crypto::uuid_v7(now), requested_at: now, expires_at: now + state.settings.terms.export, is_ready: false };
     let mut transaction = state.pool.begin().await?;
@@ -98,8 +95,8 @@ pub async fn read_export(signed_in: SignedIn, state: Data<State>) -> Result<Http
 /// Fetch one's export
 #[utoipa::path(get, path = "/v1/me/export/{id}", tag = "me", params(("id" = Uuid, Path, description = "The export")),
     responses((status = 200, description = "Everything that is held", content_type = "application/json", body = Object, headers(("Content-Disposition")))))]
-pub async fn fetch_export(signed_in: SignedIn, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
-    let SignedIn { principal, caller } = signed_in;
+pub async fn fetch_export(signed_in: Fresh<SignedIn>, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
+    let Fresh(SignedIn { principal, caller }) = signed_in;
     let (owner, id, now) = (AccountId(principal.account), id.0.into_inner(), state.clock.now());
     let mut transaction = state.pool.begin().await?;
     let sealed = store::contents_of_own(&mut transaction, owner, id, now).await?.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
@@ -110,16 +107,6 @@ pub async fn fetch_export(signed_in: SignedIn, state: Data<State>, id: Valid<Pat
     transaction.commit().await?;
     let name = (CONTENT_DISPOSITION, r#"attachment; filename="portcullis-export.json""#);
     Ok(HttpResponse::Ok().content_type("application/json").insert_header(name).body(plain))
-}
-
-/// Closes the account.
-#[derive(Deserialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CloseAccount {
-    /// The account's password.
-    #[garde(skip)]
-    #[schema(value_type = CurrentPassword)]
-    current_password: Password,
 }
 
 /// When the account is gone.
@@ -134,25 +121,17 @@ pub struct AccountClosing {
 ///
 /// Nobody is signed in any more. After some days the account and everything about its owner is erased; a letter carries the link
 /// that keeps it.
-#[utoipa::path(post, path = "/v1/me/close", tag = "me", request_body = CloseAccount,
+#[utoipa::path(post, path = "/v1/me/close", tag = "me",
     responses((status = 200, description = "It will be erased", body = AccountClosing, headers(("Set-Cookie"), ("Clear-Site-Data")))))]
-pub async fn close_account(
-    signed_in: SignedIn,
-    state: Data<State>,
-    session: Session,
-    body: Valid<Json<CloseAccount>>,
-) -> Result<HttpResponse, ApiError> {
-    let SignedIn { principal, caller } = signed_in;
-    let verified = reauthenticate(&state, &principal, &caller, &body.0.current_password).await?;
+pub async fn close_account(signed_in: Fresh<SignedIn>, state: Data<State>, session: Session) -> Result<HttpResponse, ApiError> {
+    let Fresh(SignedIn { principal, caller }) = signed_in;
     let (owner, now, grace) = (AccountId(principal.account), state.clock.now(), state.settings.terms.erasure);
     let mut transaction = state.pool.begin().await?;
-    role::begin_change(&mut transaction, Actor::Person(owner.0, None), None, now).await?;
+    role::begin_change(&mut transaction, Actor::Person(owner.0, None, principal.assurance), None, now).await?;
     let account = accounts::store::find_own(&mut transaction, owner).await?;
     let email = account.and_then(|account| Email::parse(&account.email).ok()).ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
-    if !accounts::store::close(&mut transaction, owner, now + grace, now).await?
-        || !credentials::store::confirm_password(&mut transaction, owner.0, &verified, None).await?
-    {
-        return Err(ApiError::new(ErrorCode::WrongPassword));
+    if !accounts::store::close(&mut transaction, owner, now + grace, now).await? {
+        return Err(ApiError::new(ErrorCode::Unauthenticated));
     }
     role::ensure_dispensable(&mut transaction, owner.0).await?;
     sessions::end_all(&mut transaction, &state.revocations, owner.0, now).await?;

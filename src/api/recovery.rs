@@ -14,7 +14,7 @@ use crate::{
         shapes::{Code, NewPassword, OpaqueToken},
     },
     audit::{self, Entry, Event},
-    credentials::{self, password::Password},
+    credentials::{self, challenge, password::Password},
     edge::{
         guard::{Anyone, Caller},
         known_device,
@@ -202,6 +202,12 @@ pub(super) async fn put_out(connection: &mut PgConnection, state: &State, owner:
     }
     proof::store::end_proofs(connection, owner, &Purpose::ENDED_BY_RECOVERY, now).await?;
     proof::store::end_proofs(connection, owner, &[Purpose::KeepAccount], now).await?;
+    challenge::store::end_all(connection, owner.0, now).await?;
+    // a link that nobody asked for tells of somebody else: what was set up since the letter may be theirs. One that was asked for changes
+    // nothing about the second factor: whoever reads the letters has shown one factor only
+    if proven.purpose != Purpose::PasswordReset {
+        credentials::take_back(connection, owner.0, proven.issued_at).await?;
+    }
     sessions::end_all(connection, &state.revocations, owner.0, now).await?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::{
     access::role::AccessError,
     accounts::proof::ProofError,
-    credentials::password::NewPasswordError,
+    credentials::{challenge::ChallengeError, password::NewPasswordError, second_factor::FactorError},
     error::{ApiError, ErrorCode},
     platform::{crypto::Unsealable, db::StoreError},
 };
@@ -13,6 +13,25 @@ impl From<ProofError> for ApiError {
         match error {
             ProofError::Invalid => Self::new(ErrorCode::InvalidProof),
             ProofError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChallengeError> for ApiError {
+    fn from(error: ChallengeError) -> Self {
+        match error {
+            ChallengeError::Invalid => Self::new(ErrorCode::InvalidChallenge),
+            ChallengeError::Database(error) => error.into(),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<FactorError> for ApiError {
+    fn from(error: FactorError) -> Self {
+        match error {
+            FactorError::Database(error) => error.into(),
+            other => Self::internal(other),
         }
     }
 }

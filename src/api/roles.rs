@@ -13,10 +13,10 @@ use crate::{
     api::shapes::Description,
     audit::{self, Entry, Event},
     edge::{
-        guard::May,
+        guard::{Fresh, May},
         valid::{Field, Segment, Valid},
     },
-    error::ApiError,
+    error::{ApiError, StepUp},
     state::State,
 };
 use actix_web::{
@@ -51,6 +51,8 @@ pub struct RoleAnswer {
     description: String,
     /// Whether it is protected.
     built_in: bool,
+    /// Whether it counts only for who has shown a second factor.
+    requires_second_factor: bool,
     /// What it allows.
     #[schema(value_type = Vec<Permission>, max_items = 100)]
     permissions: Vec<String>,
@@ -58,8 +60,8 @@ pub struct RoleAnswer {
 
 impl From<&Role> for RoleAnswer {
     fn from(role: &Role) -> Self {
-        let Role { name, description, built_in, permissions } = role.clone();
-        Self { name, description, built_in, permissions: permissions.names() }
+        let Role { name, description, built_in, permissions, requires_second_factor } = role.clone();
+        Self { name, description, built_in, requires_second_factor, permissions: permissions.names() }
     }
 }
 
@@ -142,7 +144,8 @@ pub struct ChangeRole {
 fn parse(name: String, description: Field<Name>, permissions: &BTreeSet<String>) -> Result<Role, ApiError> {
     let permissions =
         role::parse_permissions(permissions).map_err(|_| ApiError::invalid_field("permissions", "names a permission that does not exist"))?;
-    Ok(Role { name, description: description.take("description")?.as_str().to_owned(), built_in: false, permissions })
+    let description = description.take("description")?.as_str().to_owned();
+    Ok(Role { name, description, built_in: false, permissions, requires_second_factor: false })
 }
 
 /// Make a role
@@ -150,7 +153,8 @@ fn parse(name: String, description: Field<Name>, permissions: &BTreeSet<String>)
 /// Nobody makes one that allows more than they may do themselves.
 #[utoipa::path(post, path = "/v1/roles", tag = "roles", request_body = CreateRole,
     responses((status = 201, description = "The role", body = RoleAnswer)))]
-pub async fn create(may: May<RolesManage>, state: Data<State>, body: Valid<Json<CreateRole>>) -> Result<HttpResponse, ApiError> {
+pub async fn create(may: Fresh<May<RolesManage>>, state: Data<State>, body: Valid<Json<CreateRole>>) -> Result<HttpResponse, ApiError> {
+    let Fresh(may) = may;
     let CreateRole { name, description, permissions } = body.0.into_inner();
     let (role, now) = (parse(name, description, &permissions)?, state.clock.now());
     let mut transaction = state.pool.begin().await?;
@@ -168,18 +172,57 @@ pub async fn create(may: May<RolesManage>, state: Data<State>, body: Valid<Json<
 #[utoipa::path(put, path = "/v1/roles/{name}", tag = "roles", request_body = ChangeRole,
     params(("name" = RoleName, Path, description = "The role")), responses((status = 200, description = "The role", body = RoleAnswer)))]
 pub async fn change(
-    may: May<RolesManage>,
+    may: Fresh<May<RolesManage>>,
     state: Data<State>,
     name: Valid<Path<RoleName>>,
     body: Valid<Json<ChangeRole>>,
 ) -> Result<HttpResponse, ApiError> {
+    let Fresh(may) = may;
     let ChangeRole { description, permissions } = body.0.into_inner();
-    let (role, now) = (parse(name.0.into_inner().0, description, &permissions)?, state.clock.now());
+    let (mut role, now) = (parse(name.0.into_inner().0, description, &permissions)?, state.clock.now());
     let mut transaction = state.pool.begin().await?;
     let before = role::change(&mut transaction, may.actor(), &role, now).await?;
-    let detail = json!({ "role": role.name, "before": before.names(), "after": role.permissions.names() });
+    let detail = json!({ "role": role.name, "before": before.permissions.names(), "after": role.permissions.names() });
     let entry = Entry::new(Event::RoleChanged, &may.caller.origin, Some(may.principal.account), None).detail(detail);
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
+    transaction.commit().await?;
+    state.revocations.doubt_authority();
+    role.requires_second_factor = before.requires_second_factor;
+    Ok(HttpResponse::Ok().json(RoleAnswer::from(&role)))
+}
+
+/// Whether a role demands more.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequireSecondFactor {
+    /// Whether it counts only for who has shown a second factor.
+    #[garde(skip)]
+    required: bool,
+}
+
+/// Require a second factor for a role
+///
+/// Also for built-in ones. What the role allows then counts only in sessions whose owner has shown a second factor; others are told to show
+/// it. Whoever demands it of others has shown it, so that the role does not lock everybody out.
+#[utoipa::path(put, path = "/v1/roles/{name}/second-factor", tag = "roles", request_body = RequireSecondFactor,
+    params(("name" = RoleName, Path, description = "The role")), responses((status = 200, description = "The role", body = RoleAnswer)))]
+pub async fn require_second_factor(
+    may: Fresh<May<RolesManage>>,
+    state: Data<State>,
+    name: Valid<Path<RoleName>>,
+    body: Valid<Json<RequireSecondFactor>>,
+) -> Result<HttpResponse, ApiError> {
+    let (Fresh(may), RoleName(name), is_required, now) = (may, name.0.into_inner(), body.0.required, state.clock.now());
+    if may.principal.assurance < 2 {
+        return Err(ApiError::step_up(StepUp { assurance: 2, max_age: None }));
+    }
+    let mut transaction = state.pool.begin().await?;
+    let (role, is_change) = role::require_second_factor(&mut transaction, may.actor(), &name, is_required, now).await?;
+    if is_change {
+        let detail = json!({ "role": name, "requires_second_factor": is_required });
+        let entry = Entry::new(Event::RoleChanged, &may.caller.origin, Some(may.principal.account), None).detail(detail);
+        audit::record(&mut transaction, &state.keyring, now, entry).await?;
+    }
     transaction.commit().await?;
     state.revocations.doubt_authority();
     Ok(HttpResponse::Ok().json(RoleAnswer::from(&role)))
@@ -190,7 +233,8 @@ pub async fn change(
 /// Nobody has it any more.
 #[utoipa::path(delete, path = "/v1/roles/{name}", tag = "roles", params(("name" = RoleName, Path, description = "The role")),
     responses((status = 204, description = "It is gone")))]
-pub async fn delete(may: May<RolesManage>, state: Data<State>, name: Valid<Path<RoleName>>) -> Result<HttpResponse, ApiError> {
+pub async fn delete(may: Fresh<May<RolesManage>>, state: Data<State>, name: Valid<Path<RoleName>>) -> Result<HttpResponse, ApiError> {
+    let Fresh(may) = may;
     let (RoleName(name), now) = (name.0.into_inner(), state.clock.now());
     let mut transaction = state.pool.begin().await?;
     role::delete(&mut transaction, may.actor(), &name, now).await?;

@@ -15,6 +15,31 @@ pub struct OpaqueToken(String);
 #[schema(min_length = 8, max_length = 8, pattern = "^[0-9]{8}$", example = "01234567")]
 pub struct Code(String);
 
+/// An authenticator app's six digits.
+#[derive(ToSchema)]
+#[schema(min_length = 6, max_length = 6, pattern = "^[0-9]{6}$", example = "012345")]
+pub struct TotpCode(String);
+
+/// The seed of an authenticator app, in base32.
+#[derive(ToSchema)]
+#[schema(min_length = 32, max_length = 32, pattern = "^[A-Z2-7]{32}$")]
+pub struct TotpSecret(String);
+
+/// The same with everything else that an authenticator app needs.
+#[derive(ToSchema)]
+#[schema(format = "uri", max_length = 2000, pattern = "^otpauth://totp/[!-~]+$")]
+pub struct OtpauthUri(String);
+
+/// A picture, as an SVG document.
+#[derive(ToSchema)]
+#[schema(max_length = 200000, pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+$")]
+pub struct Picture(String);
+
+/// A recovery code: 24 letters and digits, in groups of four. Case, blanks and hyphens do not matter.
+#[derive(ToSchema)]
+#[schema(min_length = 24, max_length = 64, pattern = "^[0-9A-Za-z -]+$", example = "0123-4567-89ab-cdef-ghjk-mnpq")]
+pub struct RecoveryCode(String);
+
 /// The place in a list where a page begins.
 #[derive(ToSchema)]
 #[schema(min_length = 43, max_length = 43, pattern = "^[A-Za-z0-9_-]{43}$", example = "AZAAAAAAcACAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
@@ -110,6 +135,7 @@ pub enum LinkPage {
     Disown,
     Trust,
     Keep,
+    Factor,
     Export,
 }
 

@@ -26,6 +26,7 @@ use crate::{
         keyring::PUBLISHED_AHEAD,
     },
     sessions::{
+        assurance::AAL2_LONGEST,
         refresh::{self, Exchange, Exchanged, Sent},
         token::{self, Subject},
     },
@@ -46,7 +47,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 /// Where a client keeps its refresh token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RefreshIn {
     /// In a cookie that no script reads: for pages.
@@ -87,7 +88,6 @@ pub struct Tokens {
 /// A session to make tokens for.
 pub(super) struct Grant {
     pub principal: Principal,
-    pub amr: Vec<String>,
     pub refresh_token: SecretToken,
     /// For the browser that is given the first token in a cookie.
     pub tie: Option<SecretToken>,
@@ -95,7 +95,7 @@ pub(super) struct Grant {
     pub absolute_expires_at: OffsetDateTime,
 }
 
-/// To be called before the transaction of a [`grant`], which must not wait for a second connection: this node may not have heard that
+/// To be called before the transaction of an [`access_token`], which must not wait for a second connection: this node may not have heard that
 /// its key was revoked.
 pub(super) async fn know_keys(state: &State) -> Result<(), ApiError> {
     if !state.revocations.is_trusted() {
@@ -104,14 +104,22 @@ pub(super) async fn know_keys(state: &State) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Makes the access token, in the transaction that the session was started or refreshed in: authority is read there.
-pub(super) async fn grant(connection: &mut PgConnection, state: &State, grant: &Grant) -> Result<(String, i64), ApiError> {
-    let (now, account) = (state.clock.now(), grant.principal.account);
-    let authority = role::authority_of(connection, account, now).await?;
+/// Makes an access token and says for how many seconds, in the transaction that the session was started, refreshed or raised in: authority
+/// is read there.
+pub(super) async fn access_token(
+    connection: &mut PgConnection,
+    state: &State,
+    principal: Principal,
+    amr: Vec<String>,
+    absolute_expires_at: OffsetDateTime,
+) -> Result<(String, i64), ApiError> {
+    let now = state.clock.now();
+    let authority = role::authority_of(connection, principal.account, principal.assurance, now).await?;
     let (authz_version, held) = authority.ok_or_else(|| ApiError::new(ErrorCode::InvalidRefreshToken))?;
-    // the token must not outlive the session, nor a permission that it names
-    let until = held.first_end().map_or(grant.absolute_expires_at, |end| end.min(grant.absolute_expires_at));
-    let subject = Subject { principal: grant.principal, amr: grant.amr.clone(), scope: held.names(), authz_version, until };
+    // the token must not outlive the session, nor a permission that it names, nor the assurance that it tells of
+    let level_ends = (principal.assurance == 2).then(|| principal.authenticated_at + AAL2_LONGEST);
+    let until = [held.first_end(), level_ends].into_iter().flatten().fold(absolute_expires_at, OffsetDateTime::min);
+    let subject = Subject { principal, amr, scope: held.names(), authz_version, until };
     token::issue(&state.keyring, &state.settings.parties, subject, state.settings.sessions.tokens.access, now).map_err(ApiError::internal)
 }
 
@@ -210,8 +218,8 @@ async fn exchange(state: Data<State>, caller: Caller, sent: Sent, refresh_in: Re
         let entry = Entry::own(Event::RefreshRepeated, &caller.origin, principal.account).detail(detail).other_address(before_from);
         audit::record(&mut transaction, &state.keyring, now, entry).await?;
     }
-    let granted = Grant { principal, amr, refresh_token: successor, tie: None, idle_expires_at, absolute_expires_at };
-    let access_token = grant(&mut transaction, &state, &granted).await?;
+    let access_token = access_token(&mut transaction, &state, principal, amr, absolute_expires_at).await?;
+    let granted = Grant { principal, refresh_token: successor, tie: None, idle_expires_at, absolute_expires_at };
     transaction.commit().await?;
     let mut response = HttpResponse::Ok();
     let tokens = give(&mut response, &state, granted, access_token, refresh_in);
@@ -275,7 +283,10 @@ pub async fn verify(with: WithToken, state: Data<State>, query: Valid<Query<Veri
     let scope = match scope {
         Some(scope) => scope,
         // roles changed since the token was made: the next one says so itself
-        None => role::permissions_of(&mut *state.pool.acquire().await?, principal.account, state.clock.now()).await?.names().join(" "),
+        None => role::permissions_of(&mut *state.pool.acquire().await?, principal.account, principal.assurance, state.clock.now())
+            .await?
+            .names()
+            .join(" "),
     };
     if query.0.permission.as_deref().is_some_and(|demanded| !scope.split(' ').any(|held| held == demanded)) {
         return Err(ApiError::new(ErrorCode::Forbidden));

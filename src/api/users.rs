@@ -15,7 +15,7 @@ use crate::{
     api::{roles::RoleName, shapes::Cursor},
     audit::{self, Entry, Event},
     edge::{
-        guard::May,
+        guard::{Fresh, May},
         page::{MAX_LIMIT, Page, Window},
         valid::{Field, Object, Valid},
     },
@@ -271,11 +271,12 @@ pub async fn read_roles(_: May<UsersRead>, state: Data<State>, id: Valid<Path<Uu
 #[utoipa::path(put, path = "/v1/users/{id}/roles", tag = "users", request_body = UserRoles,
     params(("id" = Uuid, Path, description = "The account")), responses((status = 200, description = "The roles", body = UserRoles)))]
 pub async fn set_roles(
-    may: May<RolesAssign>,
+    may: Fresh<May<RolesAssign>>,
     state: Data<State>,
     id: Valid<Path<Uuid>>,
     body: Valid<Json<UserRoles>>,
 ) -> Result<HttpResponse, ApiError> {
+    let Fresh(may) = may;
     let (id, now) = (id.0.into_inner(), state.clock.now());
     let mut wanted: Vec<Assignment> = body
         .0

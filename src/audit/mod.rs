@@ -45,6 +45,22 @@ events! {
     SignedIn = "session.started";
     /// A password was refused.
     SignInRefused = "session.refused";
+    /// The first factor was right, and the second is awaited.
+    SecondFactorAwaited = "session.second_factor_awaited";
+    /// A second factor was refused.
+    SecondFactorRefused = "second_factor.refused";
+    /// A signed-in person showed once more who they are.
+    SteppedUp = "session.stepped_up";
+    /// A second factor was set up; `detail.sessions` counts the sessions that ended.
+    SecondFactorAdded = "second_factor.added";
+    /// A second factor was removed by its owner.
+    SecondFactorRemoved = "second_factor.removed";
+    /// Recovery codes were made anew.
+    RecoveryCodesReplaced = "second_factor.recovery_codes_replaced";
+    /// An administrator let a link go out that takes the second factors away.
+    SecondFactorResetAllowed = "second_factor.reset_allowed";
+    /// The owner took the second factors away by that link.
+    SecondFactorReset = "second_factor.reset";
     /// A signed-in person gave a wrong password where it was asked for again.
     ReauthenticationRefused = "password.refused";
     /// A used refresh token gave its successor once more, as for a second tab; both addresses are with it.

@@ -62,6 +62,31 @@ pub async fn set_password(connection: &mut PgConnection, account: Uuid, hash: &S
     .map(drop)
 }
 
+/// Gives an account a password that has none. `false`: it has one.
+///
+/// # Errors
+/// When the database is away.
+pub async fn set_first_password(connection: &mut PgConnection, account: Uuid, hash: &StoredHash, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "INSERT INTO passwords (user_id, phc, pepper_version, updated_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        account,
+        hash.phc,
+        hash.pepper_version,
+        now
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// How many ways there are into an account. To be asked behind its lock, before one is removed.
+///
+/// # Errors
+/// When the database is away.
+pub async fn ways_in(connection: &mut PgConnection, account: Uuid) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(r#"SELECT count(*) AS "ways!" FROM passwords WHERE user_id = $1"#, account).fetch_one(connection).await
+}
+
 /// Takes the password away: nobody signs in with it until a letter sets a new one.
 ///
 /// # Errors

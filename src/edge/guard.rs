@@ -9,6 +9,7 @@ use crate::{
         role::{self, Actor},
     },
     audit::Origin,
+    credentials::second_factor,
     edge::{
         authenticate::{RefusedToken, TokenScope},
         client_ip::ClientIp,
@@ -16,7 +17,7 @@ use crate::{
         request_log::RequestId,
         valid::header::{MAX_HEADER, single},
     },
-    error::{ApiError, ErrorCode},
+    error::{ApiError, ErrorCode, StepUp},
     sessions::device,
     state::State,
 };
@@ -32,6 +33,7 @@ use std::{
     future::{Future, Ready, ready},
     marker::PhantomData,
     net::{IpAddr, Ipv6Addr},
+    pin::Pin,
 };
 
 /// What a guard demands, for the API document.
@@ -40,6 +42,8 @@ pub trait Guard: FromRequest<Error = ApiError> + 'static {
     const SCHEMES: &'static [&'static str];
     /// The permission that the caller must hold.
     const PERMISSION: Option<Permission> = None;
+    /// Whether the person must have shown who they are a moment ago.
+    const IS_FRESH: bool = false;
 
     /// Decides before anything of the request is read, so that whoever may not call learns nothing from how a body is refused,
     /// and costs nothing. [`admit`] calls it for every route.
@@ -110,6 +114,10 @@ pub struct May<P> {
     demand: PhantomData<P>,
 }
 
+/// The same for what changes an account or authority: the person has shown who they are a moment ago, with a second factor where the
+/// account has one (practice 10.step-up, ASVS 5.0 7.5.1).
+pub struct Fresh<G>(pub G);
+
 impl Guard for Anyone {
     const SCHEMES: &'static [&'static str] = &[];
 }
@@ -138,7 +146,7 @@ impl Guard for WithToken {
     }
 }
 
-/// Left by [`May`]'s admission, and looked for by its extractor: a handler that was reached without it refuses.
+/// Left by the admission of [`May`] and [`Fresh`], and looked for by its extractor: a handler that was reached without it refuses.
 struct Admitted<P>(PhantomData<P>);
 
 impl<P: Demand> Guard for May<P> {
@@ -148,20 +156,49 @@ impl<P: Demand> Guard for May<P> {
     async fn admit(request: &HttpRequest) -> Result<(), ApiError> {
         let principal = principal_of(request)?;
         let state = request.app_data::<Data<State>>().ok_or_else(|| ApiError::new(ErrorCode::Internal))?;
-        let held = role::permissions_of(&mut *state.pool.acquire().await?, principal.account, state.clock.now()).await?;
-        if !held.holds(P::PERMISSION) {
-            return Err(ApiError::new(ErrorCode::Forbidden));
+        let (mut connection, now) = (state.pool.acquire().await?, state.clock.now());
+        if !role::permissions_of(&mut connection, principal.account, principal.assurance, now).await?.holds(P::PERMISSION) {
+            // by a role that counts with a second factor only
+            let might = principal.assurance < 2 && role::permissions_of(&mut connection, principal.account, 2, now).await?.holds(P::PERMISSION);
+            return Err(if might { ApiError::step_up(StepUp { assurance: 2, max_age: None }) } else { ApiError::new(ErrorCode::Forbidden) });
         }
         request.extensions_mut().insert(Admitted::<P>(PhantomData));
         Ok(())
     }
 }
 
+impl<G: Guard> Guard for Fresh<G> {
+    const SCHEMES: &'static [&'static str] = G::SCHEMES;
+    const PERMISSION: Option<Permission> = G::PERMISSION;
+    const IS_FRESH: bool = true;
+
+    async fn admit(request: &HttpRequest) -> Result<(), ApiError> {
+        G::admit(request).await?;
+        let principal = principal_of(request)?;
+        let state = request.app_data::<Data<State>>().ok_or_else(|| ApiError::new(ErrorCode::Internal))?;
+        let demanded = demanded_of(state, &principal).await?;
+        if principal.assurance < demanded.assurance || demanded.max_age.is_some_and(|age| state.clock.now() - principal.authenticated_at > age) {
+            return Err(ApiError::step_up(demanded));
+        }
+        request.extensions_mut().insert(Admitted::<Fresh<G>>(PhantomData));
+        Ok(())
+    }
+}
+
+/// What [`Fresh`] demands of somebody.
+///
+/// # Errors
+/// When the database is away.
+pub async fn demanded_of(state: &State, principal: &Principal) -> Result<StepUp, ApiError> {
+    let factors = second_factor::store::factors(&mut *state.pool.acquire().await?, principal.account).await?;
+    Ok(StepUp { assurance: if factors.is_on() { 2 } else { 1 }, max_age: Some(state.settings.sessions.step_up) })
+}
+
 impl<P: Demand> May<P> {
     /// Who acts, by virtue of what: to be looked at again behind the lock on authority.
     #[must_use]
     pub fn actor(&self) -> Actor {
-        Actor::Person(self.principal.account, Some(P::PERMISSION))
+        Actor::Person(self.principal.account, Some(P::PERMISSION), self.principal.assurance)
     }
 }
 
@@ -251,5 +288,16 @@ impl<P: Demand> FromRequest for May<P> {
         let is_admitted = request.extensions().contains::<Admitted<P>>();
         let signed_in = if is_admitted { SignedIn::of(request) } else { Err(ApiError::new(ErrorCode::Forbidden)) };
         ready(signed_in.map(|SignedIn { principal, caller }| Self { principal, caller, demand: PhantomData }))
+    }
+}
+
+impl<G: Guard> FromRequest for Fresh<G> {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_admitted = request.extensions().contains::<Admitted<Self>>();
+        let inner = G::from_request(request, payload);
+        Box::pin(async move { if is_admitted { inner.await.map(Self) } else { Err(ApiError::new(ErrorCode::Forbidden)) } })
     }
 }

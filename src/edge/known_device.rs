@@ -13,6 +13,7 @@ use crate::{
 };
 use actix_web::cookie::{Cookie, SameSite};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -20,7 +21,7 @@ use uuid::Uuid;
 pub const COOKIE: &str = "__Host-portcullis-device";
 
 /// A device that signed in to this address before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownDevice {
     /// The device's own id, of no meaning elsewhere.
     pub id: Uuid,

@@ -6,6 +6,7 @@
 use crate::{
     accounts::{Email, proof::Issued},
     audit::alerts::Pattern,
+    credentials::second_factor::recovery::FEW,
     platform::mail::Mail,
     settings::Origin,
 };
@@ -49,6 +50,18 @@ pub enum Letter<'l> {
     Closing(&'l Issued),
     /// The last letter.
     Erased,
+    /// A notice that somebody has the first factor and not the second, and on what device.
+    SecondFactorRefused(&'l str),
+    /// A notice that a second factor was set up, and which.
+    SecondFactorAdded(&'l str),
+    /// A notice that a second factor was removed, and which.
+    SecondFactorRemoved(&'l str),
+    /// The link that takes a lost second factor away.
+    SecondFactorReset(&'l Issued),
+    /// A notice, and how many are left.
+    RecoveryCodeUsed(i64),
+    /// A notice.
+    RecoveryCodesReplaced,
     /// Where the export can be fetched, and for how many days.
     ExportReady(Uuid, i64),
     /// To the operators: a suspicious pattern, and how many were counted.
@@ -74,6 +87,13 @@ impl Letter<'_> {
             Self::TrustDevice(_) => include_str!("templates/trust_device.txt"),
             Self::Closing(_) => include_str!("templates/closing.txt"),
             Self::Erased => include_str!("templates/erased.txt"),
+            Self::SecondFactorRefused(_) => include_str!("templates/second_factor_refused.txt"),
+            Self::SecondFactorAdded(_) => include_str!("templates/second_factor_added.txt"),
+            Self::SecondFactorRemoved(_) => include_str!("templates/second_factor_removed.txt"),
+            Self::SecondFactorReset(_) => include_str!("templates/second_factor_reset.txt"),
+            Self::RecoveryCodeUsed(left) if left <= FEW => include_str!("templates/recovery_codes_few.txt"),
+            Self::RecoveryCodeUsed(_) => include_str!("templates/recovery_code_used.txt"),
+            Self::RecoveryCodesReplaced => include_str!("templates/recovery_codes_replaced.txt"),
             Self::ExportReady(..) => include_str!("templates/export_ready.txt"),
             Self::Alert(..) => include_str!("templates/alert.txt"),
         }
@@ -91,6 +111,7 @@ impl<'l> Letter<'l> {
             Self::NewDevice(issued, _) => Some(("disown", issued)),
             Self::TrustDevice(issued) => Some(("trust", issued)),
             Self::Closing(issued) => Some(("keep", issued)),
+            Self::SecondFactorReset(issued) => Some(("factor", issued)),
             Self::AlreadyRegistered
             | Self::Disabled
             | Self::NoAccount
@@ -98,6 +119,11 @@ impl<'l> Letter<'l> {
             | Self::RefreshReplayed
             | Self::EmailTaken
             | Self::Erased
+            | Self::SecondFactorRefused(_)
+            | Self::SecondFactorAdded(_)
+            | Self::SecondFactorRemoved(_)
+            | Self::RecoveryCodeUsed(_)
+            | Self::RecoveryCodesReplaced
             | Self::ExportReady(..)
             | Self::Alert(..) => None,
         }
@@ -124,7 +150,9 @@ pub fn write(to: &Email, public_url: &Origin, letter: Letter<'_>) -> Mail {
         values.extend(issued.code.as_ref().map(|code| ("{code}", Cow::Borrowed(code.expose_secret()))));
     }
     match letter {
-        Letter::NewDevice(_, device) => values.push(("{device}", device.into())),
+        Letter::NewDevice(_, device) | Letter::SecondFactorRefused(device) => values.push(("{device}", device.into())),
+        Letter::SecondFactorAdded(method) | Letter::SecondFactorRemoved(method) => values.push(("{factor}", factor(method).into())),
+        Letter::RecoveryCodeUsed(left) => values.push(("{left}", left.to_string().into())),
         Letter::ExportReady(id, days) => {
             values.push(("{export}", format!("{public_url}/go/export#id={id}").into()));
             values.push(("{days}", days.to_string().into()));
@@ -140,6 +168,15 @@ pub fn write(to: &Email, public_url: &Origin, letter: Letter<'_>) -> Mail {
     let (subject, body) = letter.template().split_once("\n\n").unwrap_or_default();
     let text = values.iter().fold(body.to_owned(), |text, (name, value)| text.replace(name, value));
     Mail { to: to.as_str().to_owned(), subject: subject.to_owned(), html: html(&text), text }
+}
+
+/// For people.
+fn factor(method: &str) -> &'static str {
+    match method {
+        "totp" => "the authenticator app",
+        "passkey" => "a passkey",
+        _ => "every second factor",
+    }
 }
 
 /// The same paragraphs in HTML; one that is nothing but a link can be clicked.
@@ -185,6 +222,13 @@ mod tests {
             Letter::TrustDevice(i),
             Letter::Closing(i),
             Letter::Erased,
+            Letter::SecondFactorRefused("<\"'&>"),
+            Letter::SecondFactorAdded("totp"),
+            Letter::SecondFactorRemoved("passkey"),
+            Letter::SecondFactorReset(i),
+            Letter::RecoveryCodeUsed(9),
+            Letter::RecoveryCodeUsed(1),
+            Letter::RecoveryCodesReplaced,
             Letter::ExportReady(Uuid::nil(), 7),
             Letter::Alert(Pattern::CredentialStuffing, 7),
         ];

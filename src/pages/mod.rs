@@ -44,7 +44,7 @@ struct LinkPage {
 
 const NEW_PASSWORD: &str = include_str!("assets/new_password.html");
 
-const LINK_PAGES: [LinkPage; 7] = [
+const LINK_PAGES: [LinkPage; 8] = [
     LinkPage {
         name: "register",
         title: "Complete your registration",
@@ -104,6 +104,16 @@ const LINK_PAGES: [LinkPage; 7] = [
         call: "/v1/auth/devices/trust",
         done: "You can sign in on this device now.",
         cookie: true,
+    },
+    LinkPage {
+        name: "factor",
+        title: "Take your lost second factor away",
+        about: "Authenticator app, passkeys and recovery codes of your account are removed, and everybody is signed out. Then you sign in as before and set up a new one.",
+        fields: "",
+        button: "Take it away",
+        call: "/v1/auth/mfa/reset",
+        done: "Your account has no second factor any more. Sign in and set up a new one.",
+        cookie: false,
     },
     LinkPage {
         name: "keep",

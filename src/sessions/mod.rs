@@ -6,6 +6,7 @@
 //! Practices 2.session-expiry, 2.revocation, 14.idle-timeout, 14.invalidate-on-sign-out.
 //! Attacks: `tests/suite/attacks/s14_sessions/`.
 
+pub mod assurance;
 pub mod device;
 pub mod feed;
 pub mod refresh;
@@ -14,6 +15,7 @@ pub mod seen;
 pub mod store;
 pub mod token;
 
+pub use assurance::Assured;
 pub use device::Device;
 
 use crate::{
@@ -34,6 +36,8 @@ pub struct Lifetimes {
     pub absolute: Duration,
     /// Those of sessions with tokens.
     pub tokens: TokenLifetimes,
+    /// What changes an account or authority needs a proof of who one is that is not older.
+    pub step_up: Duration,
 }
 
 /// How long tokens and their sessions live.
@@ -64,7 +68,7 @@ pub struct Started {
     pub absolute_expires_at: OffsetDateTime,
 }
 
-/// Starts a session after a password was verified. Nothing authenticates it until the session store attaches a key, or tokens are made.
+/// Starts a session of somebody who has shown who they are. Nothing authenticates it until the session store attaches a key, or tokens are made.
 ///
 /// # Errors
 /// When the database is away.
@@ -72,6 +76,7 @@ pub async fn start(
     connection: &mut PgConnection,
     account: Uuid,
     transport: Transport,
+    assured: &Assured,
     device: &Device,
     now: OffsetDateTime,
     lifetimes: Lifetimes,
@@ -82,7 +87,7 @@ pub async fn start(
     };
     let absolute_expires_at = now + absolute;
     let started = Started { id: crypto::uuid_v7(now), idle_expires_at: absolute_expires_at.min(now + idle), absolute_expires_at };
-    store::insert(connection, account, &started, transport, device, now).await?;
+    store::insert(connection, account, &started, transport, assured, device, now).await?;
     Ok(started)
 }
 

@@ -3,7 +3,10 @@
 
 use crate::{
     access::{Principal, Transport},
-    sessions::{Device, Started},
+    sessions::{
+        Assured, Device, Started,
+        assurance::{AAL2_IDLE, AAL2_LONGEST, Raised},
+    },
 };
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use time::{Duration, OffsetDateTime};
@@ -26,12 +29,14 @@ pub(super) async fn insert(
     account: Uuid,
     started: &Started,
     transport: Transport,
+    assured: &Assured,
     device: &Device,
     now: OffsetDateTime,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "INSERT INTO sessions (id, user_id, transport, assurance, authenticated_at, last_seen_at, idle_expires_at, absolute_expires_at, device, address)
-         VALUES ($1, $2, $8, 1, $3, $3, $4, $5, $6, $7)",
+        "INSERT INTO sessions (id, user_id, transport, assurance, amr, authenticated_at, aal2_until, last_seen_at, idle_expires_at,
+                               absolute_expires_at, device, address)
+         VALUES ($1, $2, $8, $9, $10, $11, $12, $3, $4, $5, $6, $7)",
         started.id,
         account,
         now,
@@ -39,11 +44,40 @@ pub(super) async fn insert(
         started.absolute_expires_at,
         device.name,
         device.address,
-        transport.name()
+        transport.name(),
+        assured.level,
+        &assured.amr,
+        assured.at,
+        assured.aal2_until(now)
     )
     .execute(connection)
     .await
     .map(drop)
+}
+
+pub(super) async fn raise(
+    connection: &mut PgConnection,
+    account: Uuid,
+    session: Uuid,
+    assured: &Assured,
+    now: OffsetDateTime,
+) -> Result<Option<Raised>, sqlx::Error> {
+    sqlx::query_as!(
+        Raised,
+        "UPDATE sessions SET assurance = $3, authenticated_at = $4, aal2_until = $5,
+                amr = amr || ARRAY(SELECT way FROM unnest($6::text[]) way WHERE way <> ALL(amr))
+         WHERE id = $2 AND user_id = $1 AND revoked_at IS NULL AND idle_expires_at > $7 AND absolute_expires_at > $7
+         RETURNING amr, absolute_expires_at",
+        account,
+        session,
+        assured.level,
+        assured.at,
+        assured.aal2_until(now),
+        &assured.amr,
+        now
+    )
+    .fetch_optional(connection)
+    .await
 }
 
 pub(super) async fn revoke_own(connection: &mut PgConnection, account: Uuid, session: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
@@ -122,8 +156,8 @@ pub async fn list_own(connection: &mut PgConnection, account: Uuid, now: OffsetD
 /// When the database is away.
 pub async fn find_live_by_key(pool: &PgPool, key_digest: &[u8], now: OffsetDateTime) -> Result<Option<Live>, sqlx::Error> {
     let row = sqlx::query!(
-        r#"SELECT s.id, s.user_id, s.assurance, s.authenticated_at, s.last_seen_at, s.state_sealed AS "state_sealed!",
-                  s.state_key_version AS "state_key_version!"
+        r#"SELECT s.id, s.user_id, (CASE WHEN s.aal2_until > $2 THEN s.assurance ELSE 1 END)::smallint AS "assurance!", s.authenticated_at,
+                  s.last_seen_at, s.state_sealed AS "state_sealed!", s.state_key_version AS "state_key_version!"
            FROM sessions s JOIN users u ON u.id = s.user_id
            WHERE s.key_digest = $1 AND s.revoked_at IS NULL AND s.idle_expires_at > $2 AND s.absolute_expires_at > $2
              AND u.status = 'active'"#,
@@ -210,11 +244,16 @@ pub async fn mark_seen(pool: &PgPool, sessions: &[Uuid], times: &[OffsetDateTime
              SELECT s.id, m.at FROM sessions s JOIN unnest($1::uuid[], $2::timestamptz[]) m (id, at) ON s.id = m.id
              WHERE s.revoked_at IS NULL AND s.last_seen_at < m.at FOR UPDATE OF s SKIP LOCKED
          )
-         UPDATE sessions s SET last_seen_at = free.at, idle_expires_at = least(free.at + make_interval(secs => $3), s.absolute_expires_at)
+         UPDATE sessions s SET last_seen_at = free.at, idle_expires_at = least(free.at + make_interval(secs => $3), s.absolute_expires_at),
+                aal2_until = CASE WHEN s.aal2_until > free.at
+                                  THEN least(free.at + make_interval(secs => $4), s.authenticated_at + make_interval(secs => $5))
+                                  ELSE s.aal2_until END
          FROM free WHERE s.id = free.id",
         sessions,
         times,
-        idle.as_seconds_f64()
+        idle.as_seconds_f64(),
+        AAL2_IDLE.as_seconds_f64(),
+        AAL2_LONGEST.as_seconds_f64()
     )
     .execute(pool)
     .await

@@ -27,6 +27,8 @@ pub struct Quotas {
     pub login_device: u32,
     /// Failed sign-ins from one address for all accounts in 15 minutes.
     pub login_network: u32,
+    /// Wrong second factors for one account from one device in 15 minutes.
+    pub second_factor: u32,
     /// Refreshes of one session in 15 minutes.
     pub refresh: u32,
     /// Refreshes of one person in 15 minutes.
@@ -95,6 +97,10 @@ pub struct Terms {
     pub undo: time::Duration,
     /// Invitations.
     pub invitation: time::Duration,
+    /// What is begun and finished by the same client: a sign-in that waits for the second factor, a ceremony.
+    pub challenge: time::Duration,
+    /// Links that take a lost second factor away.
+    pub factor_reset: time::Duration,
     /// A closed account can be kept.
     pub erasure: time::Duration,
     /// An export can be fetched.
@@ -113,6 +119,7 @@ pub(super) fn quotas(read: &mut Reader) -> Quotas {
         login_account: read.number("PORTCULLIS_LOGIN_ACCOUNT_QUOTA", 1..=10_000),
         login_device: read.number("PORTCULLIS_LOGIN_DEVICE_QUOTA", 1..=1000),
         login_network: read.number("PORTCULLIS_LOGIN_NETWORK_QUOTA", 1..=100_000),
+        second_factor: read.number("PORTCULLIS_SECOND_FACTOR_QUOTA", 1..=1000),
         refresh: read.number("PORTCULLIS_REFRESH_QUOTA", 3..=10_000),
         refresh_person: read.number("PORTCULLIS_REFRESH_PERSON_QUOTA", 3..=100_000),
         refresh_network: read.number("PORTCULLIS_REFRESH_NETWORK_QUOTA", 1..=100_000),
@@ -182,6 +189,8 @@ pub(super) fn terms(read: &mut Reader) -> Terms {
         proof: time::Duration::minutes(read.number("PORTCULLIS_PROOF_MINUTES", 1..=60)),
         undo: time::Duration::days(read.number("PORTCULLIS_UNDO_DAYS", 1..=30)),
         invitation: time::Duration::days(read.number("PORTCULLIS_INVITATION_DAYS", 1..=30)),
+        challenge: time::Duration::minutes(read.number("PORTCULLIS_CHALLENGE_MINUTES", 1..=15)),
+        factor_reset: time::Duration::hours(read.number("PORTCULLIS_SECOND_FACTOR_RESET_HOURS", 1..=72)),
         erasure: time::Duration::days(read.number("PORTCULLIS_ERASURE_DAYS", 1..=90)),
         export: time::Duration::days(read.number("PORTCULLIS_EXPORT_DAYS", 1..=30)),
     }

@@ -124,6 +124,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("PORTCULLIS_LOGIN_NETWORK_QUOTA", "100", "failed sign-ins from one address for all accounts in 15 minutes, 1 to 100000"),
     setting("PORTCULLIS_LOGIN_FAILURES", "100", "wrong passwords in a row for one account after which unknown devices need a mailed link, 1 to 100"),
     setting("PORTCULLIS_REAUTHENTICATION_QUOTA", "10", "wrong passwords of a signed-in person in 15 minutes, 1 to 1000"),
+    setting(
+        "PORTCULLIS_SECOND_FACTOR_QUOTA",
+        "10",
+        "wrong second factors for one account from one known device, or from all others, in 15 minutes, 1 to 1000",
+    ),
     setting("PORTCULLIS_REFRESH_QUOTA", "60", "refreshes of one session with tokens in 15 minutes, 3 to 10000"),
     setting("PORTCULLIS_REFRESH_PERSON_QUOTA", "600", "refreshes of all sessions of one person in 15 minutes, 3 to 100000"),
     setting("PORTCULLIS_REFRESH_NETWORK_QUOTA", "100", "refresh tokens from one address that lead nowhere, in 15 minutes, 1 to 100000"),
@@ -177,6 +182,7 @@ pub const SETTINGS: &[Setting] = &[
         "10",
         "a used refresh token still gives its successor, until that is used, 0 to 30; later it ends the session",
     ),
+    setting("PORTCULLIS_STEP_UP_MINUTES", "10", "what changes an account or authority needs a proof of who one is that is not older, 1 to 60"),
     setting(
         "PORTCULLIS_TOKEN_ALGORITHM",
         "EdDSA",
@@ -192,8 +198,18 @@ pub const SETTINGS: &[Setting] = &[
     setting("PORTCULLIS_KNOWN_DEVICE_DAYS", "180", "a browser that signed in is known, 1 to 400"),
     setting("PORTCULLIS_REGISTRATION", "open", "`open` to everybody, or `invited`: invited people only"),
     setting("PORTCULLIS_PROOF_MINUTES", "15", "links and codes that prove a mailbox are valid, 1 to 60"),
+    setting(
+        "PORTCULLIS_CHALLENGE_MINUTES",
+        "10",
+        "what a client has begun can be finished: a sign-in that waits for the second factor, a ceremony with a passkey, a sign-in at another place, 1 to 15",
+    ),
     setting("PORTCULLIS_UNDO_DAYS", "7", "links that take something back are valid, 1 to 30"),
     setting("PORTCULLIS_INVITATION_DAYS", "7", "invitations are valid, 1 to 30"),
+    setting(
+        "PORTCULLIS_SECOND_FACTOR_RESET_HOURS",
+        "24",
+        "links by which administrators let somebody take a lost second factor away are valid, 1 to 72",
+    ),
     setting("PORTCULLIS_ERASURE_DAYS", "14", "a closed account can be kept, 1 to 90; then it is erased"),
     setting("PORTCULLIS_EXPORT_DAYS", "7", "an export of personal data can be fetched, 1 to 30"),
 ];

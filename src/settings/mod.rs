@@ -378,6 +378,7 @@ fn lifetimes(read: &mut Reader) -> Lifetimes {
             absolute: time::Duration::days(read.number("PORTCULLIS_REFRESH_ABSOLUTE_DAYS", 1..=365)),
             grace: time::Duration::seconds(read.number("PORTCULLIS_REFRESH_GRACE_SECONDS", 0..=30)),
         },
+        step_up: time::Duration::minutes(read.number("PORTCULLIS_STEP_UP_MINUTES", 1..=60)),
     };
     if lifetimes.tokens.idle > lifetimes.tokens.absolute {
         read.refuse("PORTCULLIS_REFRESH_IDLE_DAYS", "is longer than PORTCULLIS_REFRESH_ABSOLUTE_DAYS");

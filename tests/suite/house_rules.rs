@@ -18,7 +18,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("sessions", &["access", "accounts", "credentials"]),
     ("pages", &[]),
     ("settings", &["audit", "credentials", "sessions"]),
-    ("letters", &["accounts", "audit", "settings"]),
+    ("letters", &["accounts", "audit", "credentials", "settings"]),
     ("error", &[]),
     ("state", &["audit", "credentials", "sessions", "settings"]),
     ("edge", &["access", "accounts", "audit", "credentials", "error", "sessions", "settings", "state"]),
@@ -174,7 +174,7 @@ fn every_file_says_what_it_is_for_and_names_what_exists() {
 
 /// What a handler may take: its guard, the state, the session, and what was validated. A bare `Json`, `Query`, `Path`, `Header`, `Bytes`,
 /// `Payload` or `HttpRequest` would be a way around the rules.
-const HANDLER_ARGUMENTS: [&str; 8] = ["Anyone", "Data", "May", "Session", "SignedIn", "Valid", "WithCookie", "WithToken"];
+const HANDLER_ARGUMENTS: [&str; 9] = ["Anyone", "Data", "Fresh", "May", "Session", "SignedIn", "Valid", "WithCookie", "WithToken"];
 
 #[derive(Default)]
 struct Handlers {

@@ -41,11 +41,13 @@ pub enum Purpose {
     TrustDevice,
     /// Keeps an account that is about to be erased.
     KeepAccount,
+    /// Takes a lost second factor away, with an administrator's help.
+    SecondFactorReset,
 }
 
 impl Purpose {
     /// All purposes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Registration,
         Self::Invitation,
         Self::PasswordReset,
@@ -54,11 +56,13 @@ impl Purpose {
         Self::DisownSession,
         Self::TrustDevice,
         Self::KeepAccount,
+        Self::SecondFactorReset,
     ];
 
     /// What the owner's new password or address makes worthless. An undo link is none of it: it went to an address that
     /// somebody may have taken away, and must survive what they do next. The link that keeps an account outlives it too.
-    pub const ENDED_BY_RECOVERY: [Self; 4] = [Self::PasswordReset, Self::EmailChange, Self::DisownSession, Self::TrustDevice];
+    pub const ENDED_BY_RECOVERY: [Self; 5] =
+        [Self::PasswordReset, Self::EmailChange, Self::DisownSession, Self::TrustDevice, Self::SecondFactorReset];
 
     /// The name in the table `mailed_proofs`.
     #[must_use]
@@ -72,6 +76,7 @@ impl Purpose {
             Self::DisownSession => "disown_session",
             Self::TrustDevice => "trust_device",
             Self::KeepAccount => "keep_account",
+            Self::SecondFactorReset => "second_factor_reset",
         }
     }
 
@@ -133,6 +138,8 @@ pub struct Proven {
     pub account: Option<AccountId>,
     /// The session that it ends.
     pub session: Option<Uuid>,
+    /// When the letter was written.
+    pub issued_at: OffsetDateTime,
 }
 
 /// Why a proof was not taken.
@@ -183,7 +190,14 @@ pub async fn check(
     };
     let proven = found.and_then(|row| {
         let purpose = Purpose::ALL.into_iter().find(|purpose| purpose.name() == row.purpose)?;
-        Some(Proven { id: row.id, purpose, email: Email::parse(&row.email).ok()?, account: row.account, session: row.session })
+        Some(Proven {
+            id: row.id,
+            purpose,
+            email: Email::parse(&row.email).ok()?,
+            account: row.account,
+            session: row.session,
+            issued_at: row.issued_at,
+        })
     });
     proven.filter(|proven| purposes.contains(&proven.purpose)).ok_or(ProofError::Invalid)
 }

@@ -41,12 +41,13 @@ pub(super) struct ProofRow {
     pub email: String,
     pub account: Option<AccountId>,
     pub session: Option<Uuid>,
+    pub issued_at: OffsetDateTime,
 }
 
 pub(super) async fn proof_by_link(connection: &mut PgConnection, digest: &[u8], now: OffsetDateTime) -> Result<Option<ProofRow>, sqlx::Error> {
     sqlx::query_as!(
         ProofRow,
-        r#"SELECT id, purpose, email, user_id AS "account: AccountId", session_id AS session FROM mailed_proofs
+        r#"SELECT id, purpose, email, user_id AS "account: AccountId", session_id AS session, created_at AS issued_at FROM mailed_proofs
            WHERE link_digest = $1 AND used_at IS NULL AND expires_at > $2"#,
         digest,
         now
@@ -65,7 +66,7 @@ pub(super) async fn count_code_try(
     let row = sqlx::query!(
         r#"UPDATE mailed_proofs SET tries = tries + 1
            WHERE id = $1 AND tries < $2 AND code_digest IS NOT NULL AND used_at IS NULL AND expires_at > $3
-           RETURNING purpose, email, user_id AS "account: AccountId", session_id, code_digest AS "code_digest!", code_key_version AS "version!""#,
+           RETURNING purpose, email, user_id AS "account: AccountId", session_id, created_at, code_digest AS "code_digest!", code_key_version AS "version!""#,
         id,
         max_tries,
         now
@@ -73,7 +74,7 @@ pub(super) async fn count_code_try(
     .fetch_optional(connection)
     .await?;
     Ok(row.map(|row| {
-        let proof = ProofRow { id, purpose: row.purpose, email: row.email, account: row.account, session: row.session_id };
+        let proof = ProofRow { id, purpose: row.purpose, email: row.email, account: row.account, session: row.session_id, issued_at: row.created_at };
         (proof, row.code_digest, row.version)
     }))
 }

@@ -162,6 +162,8 @@ quotas! {
     LoginFailures = "login_failures", Account, Row, |q| q.login_failures, MONTH, "PORTCULLIS_LOGIN_FAILURES";
     /// Wrong passwords of a signed-in person.
     Reauthentication = "reauthentication", Person, SlidingWindow, |q| q.reauthentication, QUARTER, "PORTCULLIS_REAUTHENTICATION_QUOTA";
+    /// Wrong second factors, by a device that signed in before or by all others together.
+    SecondFactor = "second_factor", Device, SlidingWindow, |q| q.second_factor, QUARTER, "PORTCULLIS_SECOND_FACTOR_QUOTA";
     /// Refreshes of one session: each writes a row.
     RefreshOfSession = "refresh_of_session", Session, SlidingWindow, |q| q.refresh, QUARTER, "PORTCULLIS_REFRESH_QUOTA";
     /// Refreshes of all sessions of a person.

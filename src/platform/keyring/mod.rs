@@ -74,6 +74,10 @@ purposes! {
     TokenSigning = "token_signing";
     /// Derives each refresh token from the one before.
     RefreshToken = "refresh_token";
+    /// Seals what is begun and not finished.
+    Challenge = "challenge";
+    /// Seals seeds of authenticator apps.
+    TotpSeed = "totp_seed";
 }
 
 impl Purpose {

@@ -109,14 +109,14 @@ pub async fn exchange(
         let idle_expires_at = family.absolute_expires_at.min(now + lifetimes.idle);
         let made = store::Successor { digest: successor.digest(), parent: digest, nonce, key_version };
         store::insert_successor(connection, &made, family.session, from.as_deref(), idle_expires_at, now).await?;
-        return Ok(Exchange::Done(family.exchanged(successor, idle_expires_at, None)));
+        return Ok(Exchange::Done(family.exchanged(successor, idle_expires_at, None, now)));
     };
     if !used.is_successor_used && now < used.at + lifetimes.grace {
         // its key is gone: no theft, but nothing to give either
         let Some(key) = keyring.accepted(Purpose::RefreshToken, used.key_version, now) else { return Ok(Exchange::Worthless) };
         let successor = SecretToken::derive(key.expose(), &[token.expose().as_bytes(), &used.nonce]);
         let idle_expires_at = family.idle_expires_at;
-        return Ok(Exchange::Done(family.exchanged(successor, idle_expires_at, Some(used.from))));
+        return Ok(Exchange::Done(family.exchanged(successor, idle_expires_at, Some(used.from), now)));
     }
     store::end_replayed(connection, family.session, now).await?;
     revocations.doubt(&[family.session]);
@@ -124,13 +124,13 @@ pub async fn exchange(
 }
 
 impl store::Family {
-    fn exchanged(self, successor: SecretToken, idle_expires_at: OffsetDateTime, repeats: Option<Option<String>>) -> Exchanged {
+    fn exchanged(self, successor: SecretToken, idle_expires_at: OffsetDateTime, repeats: Option<Option<String>>, now: OffsetDateTime) -> Exchanged {
         Exchanged {
             principal: Principal {
                 account: self.account,
                 session: self.session,
                 transport: Transport::Token,
-                assurance: self.assurance,
+                assurance: if self.aal2_until.is_some_and(|until| until > now) { self.assurance } else { 1 },
                 authenticated_at: self.authenticated_at,
             },
             amr: self.amr,

@@ -1,5 +1,6 @@
 //! The SQL of refresh tokens.
 
+use crate::sessions::assurance::{AAL2_IDLE, AAL2_LONGEST};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -29,6 +30,7 @@ pub(super) struct Family {
     pub session: Uuid,
     pub account: Uuid,
     pub assurance: i16,
+    pub aal2_until: Option<OffsetDateTime>,
     pub amr: Vec<String>,
     pub authenticated_at: OffsetDateTime,
     pub idle_expires_at: OffsetDateTime,
@@ -43,7 +45,7 @@ pub(super) struct Family {
 pub(super) async fn lock_family(connection: &mut PgConnection, digest: &[u8; 32]) -> Result<Option<Family>, sqlx::Error> {
     sqlx::query_as!(
         Family,
-        r#"SELECT s.id AS session, s.user_id AS account, s.assurance, s.amr, s.authenticated_at, s.idle_expires_at, s.absolute_expires_at,
+        r#"SELECT s.id AS session, s.user_id AS account, s.assurance, s.aal2_until, s.amr, s.authenticated_at, s.idle_expires_at, s.absolute_expires_at,
                   s.revoked_at IS NOT NULL AS "is_revoked!", s.end_reason, s.tie_digest, u.status = 'active' AS "is_active!"
            FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id JOIN users u ON u.id = s.user_id
            WHERE t.digest = $1 FOR UPDATE OF s"#,
@@ -95,7 +97,10 @@ pub(super) async fn insert_successor(
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "WITH spent AS (UPDATE refresh_tokens SET used_at = $6, used_from = $7 WHERE digest = $2),
-              seen AS (UPDATE sessions SET last_seen_at = $6, idle_expires_at = $8 WHERE id = $5)
+              seen AS (UPDATE sessions SET last_seen_at = $6, idle_expires_at = $8,
+                              aal2_until = CASE WHEN aal2_until > $6 THEN least($6 + make_interval(secs => $9), authenticated_at + make_interval(secs => $10))
+                                                ELSE aal2_until END
+                       WHERE id = $5)
          INSERT INTO refresh_tokens (digest, parent, nonce, key_version, session_id, issued_at) VALUES ($1, $2, $3, $4, $5, $6)",
         &made.digest,
         &made.parent,
@@ -104,7 +109,9 @@ pub(super) async fn insert_successor(
         session,
         now,
         from,
-        idle_expires_at
+        idle_expires_at,
+        AAL2_IDLE.as_seconds_f64(),
+        AAL2_LONGEST.as_seconds_f64()
     )
     .execute(connection)
     .await

@@ -16,6 +16,7 @@ fn test_of(quota: Quota) -> &'static str {
         Quota::LoginFromDevice | Quota::LoginFailures | Quota::WrongProofs | Quota::LettersFromAddress | Quota::LettersFromAddressADay => {
             "lock_out_weapon"
         }
+        Quota::SecondFactor => "second_factor_guessing",
         Quota::RefreshOfSession | Quota::RefreshOfPerson | Quota::RefreshFromNetwork => "refresh_flood",
         Quota::NewPasswords => "hash_flood",
         Quota::Letters | Quota::LettersADay | Quota::LetterCooldown | Quota::LettersFromNetwork | Quota::LettersFromNetworkADay | Quota::Notices => {

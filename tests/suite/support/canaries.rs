@@ -80,7 +80,8 @@ fn walk(name: &str, value: &Value) {
         Value::String(text) => match name {
             "email" if text.contains('@') => note("email", text),
             "code" => code(text),
-            "password" | "current_password" | "token" | "access_token" | "refresh_token" | "csrf_token" => secret(text),
+            "password" | "current_password" | "token" | "mfa_token" | "secret" | "recovery_code" | "recovery_codes" | "access_token"
+            | "refresh_token" | "csrf_token" => secret(text),
             _ => {}
         },
         _ => {}

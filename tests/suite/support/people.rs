@@ -6,6 +6,7 @@ use super::{
 };
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
+use totp_rs::Totp;
 
 pub struct Letter {
     pub text: String,
@@ -24,6 +25,29 @@ impl Letter {
         token.iter().for_each(|token| canaries::token(token));
         code.iter().for_each(|code| canaries::code(code));
         Self { token, code, text }
+    }
+}
+
+/// An authenticator app with one account in it.
+pub struct Authenticator(Totp);
+
+impl Authenticator {
+    /// As an app reads the QR code.
+    pub fn scan(uri: &str) -> Self {
+        Self(Totp::from_url(uri).unwrap())
+    }
+
+    /// What it shows now, by the service's clock.
+    pub fn code(&self, app: &TestApp) -> String {
+        self.code_in(app, 0)
+    }
+
+    /// What it shows so many steps from now.
+    pub fn code_in(&self, app: &TestApp, steps: i64) -> String {
+        let at = app.clock.now().unix_timestamp() + 30 * steps;
+        let code = self.0.generate(at.try_into().unwrap()).to_string();
+        canaries::code(&code);
+        code
     }
 }
 
@@ -101,6 +125,54 @@ impl Actor<'_> {
         assert_eq!(answer.status, 200, "{}", answer.text);
         self.refresh = answer.cookie_named("__Secure-portcullis-refresh");
         self.tie = answer.cookie_named("__Host-portcullis-refresh-tie");
+        answer
+    }
+
+    /// Shows once more who it is, and goes on with what that brings.
+    pub async fn step_up(&mut self, shown: Value) -> Answer {
+        let answer = self.post("/v1/auth/step-up", shown).await;
+        if answer.status == 200 {
+            self.renew(&answer, &answer.json());
+        }
+        answer
+    }
+
+    /// Takes over what carries the session from here on.
+    fn renew(&mut self, answer: &Answer, session: &Value) {
+        self.cookie = answer.cookie().or(self.cookie.take());
+        self.csrf = session["csrf_token"].as_str().map(str::to_owned).or(self.csrf.take());
+        self.bearer = session["access_token"].as_str().map(str::to_owned).or(self.bearer.take());
+    }
+
+    /// Sets an authenticator app up. Gives it, and the recovery codes.
+    pub async fn add_totp(&mut self) -> (Authenticator, Vec<String>) {
+        let begun = self.post("/v1/me/mfa/totp", json!({})).await;
+        assert_eq!(begun.status, 201, "{}", begun.text);
+        let authenticator = Authenticator::scan(begun.json()["otpauth_uri"].as_str().unwrap());
+        let code = authenticator.code(self.app);
+        let done = self.post("/v1/me/mfa/totp/confirm", json!({ "code": code })).await;
+        assert_eq!(done.status, 200, "{}", done.text);
+        self.renew(&done, &done.json()["session"]);
+        let codes = done.json()["recovery_codes"].as_array().unwrap().iter().map(|code| code.as_str().unwrap().to_owned()).collect();
+        (authenticator, codes)
+    }
+
+    /// Begins a sign-in that asks for the second factor. Gives its token.
+    pub async fn half_sign_in(&self, email: &str, password: &str) -> String {
+        let asked = self.post("/v1/auth/login", json!({ "email": email, "password": password })).await;
+        assert_eq!(asked.status, 202, "{}", asked.text);
+        asked.json()["mfa_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Finishes it, and is signed in if the second factor is right.
+    pub async fn show(&mut self, mfa_token: &str, shown: Value) -> Answer {
+        let mut body = shown;
+        body["mfa_token"] = json!(mfa_token);
+        let answer = self.post("/v1/auth/mfa/verify", body).await;
+        if answer.status == 200 {
+            self.renew(&answer, &answer.json());
+            self.device = answer.cookie_named("__Host-portcullis-device").or(self.device.take());
+        }
         answer
     }
 

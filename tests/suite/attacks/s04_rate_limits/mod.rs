@@ -11,6 +11,7 @@ mod password_guessing;
 mod refresh_flood;
 mod request_flood;
 mod scraping;
+mod second_factor_guessing;
 mod silent_guessing;
 mod slow_body;
 mod slow_connections;

@@ -59,6 +59,5 @@ async fn guessing_at_an_open_browser_ends_too() {
     assert_eq!(answers.iter().filter(|answer| answer.code() == "WRONG_PASSWORD").count(), 4);
     assert_eq!(answers.iter().filter(|answer| answer.status == 429).count(), 6);
     assert_eq!(ada.post("/v1/me/password", change(PASSWORD.into())).await.status, 429, "even the right one");
-    let close = json!({ "current_password": PASSWORD });
-    assert_eq!(ada.post("/v1/me/close", close).await.status, 429, "one quota for every call that asks for it");
+    assert_eq!(ada.post("/v1/auth/step-up", json!({ "password": PASSWORD })).await.status, 429, "one quota for every call that asks for it");
 }

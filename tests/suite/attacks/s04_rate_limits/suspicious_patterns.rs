@@ -120,8 +120,8 @@ async fn a_password_that_is_guessed_with_a_stolen_session_is_noticed_like_any_ot
     let wrong = "the password of the year";
     let calls = [
         ("/v1/me/password", json!({ "current_password": wrong, "password": "slow copper rain on wide steps" })),
-        ("/v1/me/email", json!({ "current_password": wrong, "email": "mallory@example.org" })),
-        ("/v1/me/close", json!({ "current_password": wrong })),
+        ("/v1/auth/step-up", json!({ "password": wrong })),
+        ("/v1/auth/step-up", json!({ "password": wrong })),
     ];
     for (n, (path, body)) in calls.into_iter().enumerate() {
         fails(&app, &format!("203.0.113.{n}"), "ada").await;

@@ -8,9 +8,13 @@ use serde_json::json;
 async fn the_old_address_takes_the_account_back_whatever_the_thief_did_next() {
     let app = TestApp::start().await;
     let ada = app.member("ada@example.org").await;
-    assert_eq!(ada.post("/v1/me/email", json!({ "email": "thief@evil.example", "current_password": "a wild guess" })).await.code(), "WRONG_PASSWORD");
+    app.clock.advance(time::Duration::minutes(11));
+    let mut ada = ada;
+    assert_eq!(ada.post("/v1/me/email", json!({ "email": "thief@evil.example" })).await.code(), "STEP_UP_REQUIRED");
+    assert_eq!(ada.step_up(json!({ "password": "a wild guess" })).await.code(), "WRONG_PASSWORD");
+    assert_eq!(ada.step_up(json!({ "password": PASSWORD })).await.status, 200);
 
-    ada.post("/v1/me/email", json!({ "email": "thief@evil.example", "current_password": PASSWORD })).await;
+    ada.post("/v1/me/email", json!({ "email": "thief@evil.example" })).await;
     let confirm = app.letter_about("thief@evil.example", "/go/email").await;
     assert_eq!(ada.follow("/v1/auth/email/confirm", &confirm).await.status, 204);
     let undo = app.letter_about("ada@example.org", "/go/undo").await;
@@ -21,7 +25,7 @@ async fn the_old_address_takes_the_account_back_whatever_the_thief_did_next() {
     assert_eq!(app.visitor().post("/v1/auth/password/reset", set).await.status, 204);
     let mut thief = app.visitor();
     assert_eq!(thief.sign_in("thief@evil.example", "mallory has chosen this one").await.status, 200);
-    thief.post("/v1/me/email", json!({ "email": "second@evil.example", "current_password": "mallory has chosen this one" })).await;
+    thief.post("/v1/me/email", json!({ "email": "second@evil.example" })).await;
     let confirm = app.letter_about("second@evil.example", "/go/email").await;
     assert_eq!(ada.follow("/v1/auth/email/confirm", &confirm).await.status, 204);
     let thiefs_undo = app.letter_about("thief@evil.example", "/go/undo").await;
@@ -42,7 +46,7 @@ async fn a_letter_to_the_old_address_resets_nothing_after_the_change() {
     let ada = app.member("ada@example.org").await;
     app.visitor().post("/v1/auth/password/forgot", json!({ "email": "ada@example.org" })).await;
     let old = app.letter_about("ada@example.org", "/go/reset").await;
-    ada.post("/v1/me/email", json!({ "email": "ada@new.example", "current_password": PASSWORD })).await;
+    ada.post("/v1/me/email", json!({ "email": "ada@new.example" })).await;
     let confirm = app.letter_about("ada@new.example", "/go/email").await;
     assert_eq!(ada.follow("/v1/auth/email/confirm", &confirm).await.status, 204);
     let set = json!({ "token": old.token, "password": "mallory has chosen this one" });
@@ -57,7 +61,7 @@ async fn an_address_that_has_an_account_cannot_be_taken_and_is_not_betrayed() {
     let app = TestApp::start().await;
     let mallory = app.member("mallory@example.org").await;
     app.create_account("ada@example.org").await;
-    let ask = |email: &str| mallory.post("/v1/me/email", json!({ "email": email, "current_password": PASSWORD }));
+    let ask = |email: &str| mallory.post("/v1/me/email", json!({ "email": email }));
     let (taken, free) = (ask("ada@example.org").await, ask("free@example.org").await);
     assert_eq!((taken.status, taken.text.len()), (free.status, free.text.len()));
     let letter = app.letter_about("ada@example.org", "wanted to use this address").await;
@@ -74,11 +78,11 @@ async fn an_address_that_has_an_account_cannot_be_taken_and_is_not_betrayed() {
 async fn closing_the_account_does_not_cut_the_owners_way_back() {
     let app = TestApp::start().await;
     let ada = app.member("ada@example.org").await;
-    ada.post("/v1/me/email", json!({ "email": "thief@evil.example", "current_password": PASSWORD })).await;
+    ada.post("/v1/me/email", json!({ "email": "thief@evil.example" })).await;
     let confirm = app.letter_about("thief@evil.example", "/go/email").await;
     assert_eq!(ada.follow("/v1/auth/email/confirm", &confirm).await.status, 204);
     let undo = app.letter_about("ada@example.org", "/go/undo").await;
-    assert_eq!(ada.post("/v1/me/close", json!({ "current_password": PASSWORD })).await.status, 200);
+    assert_eq!(ada.post("/v1/me/close", json!({})).await.status, 200);
     let keep = app.letter_about("thief@evil.example", "/go/keep").await;
     app.clock.advance(time::Duration::days(13));
     assert_eq!(ada.follow("/v1/auth/email/undo", &undo).await.status, 204, "after the link's own seven days");
@@ -93,7 +97,7 @@ async fn an_address_in_between_keeps_no_link() {
     let app = TestApp::start().await;
     let ada = app.member("ada@example.org").await;
     for (from, to) in [("ada@example.org", "thief@evil.example"), ("thief@evil.example", "ada@example.org")] {
-        ada.post("/v1/me/email", json!({ "email": to, "current_password": PASSWORD })).await;
+        ada.post("/v1/me/email", json!({ "email": to })).await;
         app.all_letters_sent().await;
         let confirm = app.letter_about(to, "/go/email").await;
         assert_eq!(ada.follow("/v1/auth/email/confirm", &confirm).await.status, 204, "{from} → {to}");

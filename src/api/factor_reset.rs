@@ -1,0 +1,82 @@
+//! The way back for who has lost the second factor and the recovery codes: an administrator who knows the person lets a letter go out, whose
+//! link takes the second factors away within a day. Neither does so alone: the administrator cannot read the letter, and whoever reads the
+//! letters cannot ask for one.
+//! Practice 10.mfa. Attacks: `tests/suite/attacks/s10_access_control/factor_reset.rs`.
+
+use crate::{
+    access::{permission::demand::UsersManage, role},
+    accounts::{
+        self, AccountId, Email,
+        directory::store::find,
+        proof::{self, Claim, Proof, Purpose},
+    },
+    api::{
+        mailed,
+        recovery::{FollowLink, check},
+    },
+    audit::{self, Entry, Event},
+    credentials::{challenge, second_factor::store},
+    edge::{
+        guard::{Anyone, Fresh, May},
+        valid::Valid,
+    },
+    error::{ApiError, ErrorCode},
+    letters::Letter,
+    sessions,
+    state::State,
+};
+use actix_web::{
+    HttpResponse,
+    web::{Data, Json, Path},
+};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// Let somebody take a lost second factor away
+///
+/// Sends the owner a link that does it, for a day. Make sure who is asking: to others the account is as safe as the mailbox while the
+/// link is good. Nobody does this for somebody who may do more than they.
+#[utoipa::path(post, path = "/v1/users/{id}/second-factor/reset", tag = "users", params(("id" = Uuid, Path, description = "The account")),
+    responses((status = 202, description = "A letter is on its way")))]
+pub async fn allow(may: Fresh<May<UsersManage>>, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
+    let (Fresh(may), id, now) = (may, id.0.into_inner(), state.clock.now());
+    let found = find(&mut *state.pool.acquire().await?, AccountId(id), now).await?.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
+    let email = Email::parse(&found.email).map_err(|reason| ApiError::internal(anyhow::anyhow!("a stored address {reason}")))?;
+    mailed::spend_mailbox(&state, &email).await?;
+    let mut transaction = state.pool.begin().await?;
+    role::begin_change(&mut transaction, may.actor(), Some(id), now).await?;
+    if !store::factors(&mut transaction, id).await?.is_on() {
+        return Err(ApiError::new(ErrorCode::NotFound));
+    }
+    proof::store::end_proofs(&mut transaction, AccountId(id), &[Purpose::SecondFactorReset], now).await?;
+    let lifetime = state.settings.terms.factor_reset;
+    let claim = Claim { purpose: Purpose::SecondFactorReset, email: &email, account: Some(AccountId(id)), session: None, lifetime };
+    mailed::send_proof(&mut transaction, &state, claim, |issued| Letter::SecondFactorReset(issued)).await?;
+    let entry = Entry::new(Event::SecondFactorResetAllowed, &may.caller.origin, Some(may.principal.account), Some(id));
+    audit::record(&mut transaction, &state.keyring, now, entry).await?;
+    transaction.commit().await?;
+    mailed::sent(&state);
+    Ok(HttpResponse::Accepted().finish())
+}
+
+/// Take a lost second factor away
+///
+/// Spends the link that an administrator let go out: authenticator app, passkeys and recovery codes are gone, and everybody is signed out.
+/// Signing in asks for the first factor as before.
+#[utoipa::path(post, path = "/v1/auth/mfa/reset", tag = "auth", request_body = FollowLink,
+    responses((status = 204, description = "There is no second factor any more")))]
+pub async fn reset(anyone: Anyone, state: Data<State>, body: Valid<Json<FollowLink>>) -> Result<HttpResponse, ApiError> {
+    let (proven, owner) = check(&state, &anyone.caller, Purpose::SecondFactorReset, Proof::Link(body.0.into_inner().token)).await?;
+    let now = state.clock.now();
+    let mut transaction = state.pool.begin().await?;
+    proof::spend(&mut transaction, now, &proven).await?;
+    accounts::store::lock(&mut transaction, owner).await?;
+    store::remove_since(&mut transaction, owner.0, OffsetDateTime::UNIX_EPOCH).await?;
+    challenge::store::end_all(&mut transaction, owner.0, now).await?;
+    sessions::end_all(&mut transaction, &state.revocations, owner.0, now).await?;
+    audit::record(&mut transaction, &state.keyring, now, Entry::own(Event::SecondFactorReset, &anyone.caller.origin, owner.0)).await?;
+    mailed::send(&mut transaction, &state, &proven.email, Letter::SecondFactorRemoved("all")).await?;
+    transaction.commit().await?;
+    mailed::sent(&state);
+    Ok(HttpResponse::NoContent().finish())
+}

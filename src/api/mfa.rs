@@ -1,0 +1,269 @@
+//! One's own second factors: the authenticator app and recovery codes. The first factor that is set up ends every other session, which began
+//! without it, and brings the recovery codes; the last that is removed takes them along. The owner is told of each change.
+//! Practice 10.mfa. Attacks: `tests/suite/attacks/s10_access_control/`.
+
+use crate::{
+    access::{Principal, role, store::assignments_of},
+    accounts::{self, AccountId, Email},
+    api::{
+        mailed,
+        shapes::{OtpauthUri, Picture, RecoveryCode, TotpCode, TotpSecret},
+        step_up::{Raising, Renewed, raise, renewed},
+        tokens,
+    },
+    audit::{self, Entry, Event},
+    credentials::second_factor::{
+        Factors, recovery,
+        store::{self, factors},
+        totp,
+    },
+    edge::{
+        guard::{Caller, Fresh, SignedIn},
+        rate_limit::{Count, Quota, give_back, spend as count},
+        valid::Valid,
+    },
+    error::{ApiError, ErrorCode},
+    letters::Letter,
+    sessions::{self, Assured},
+    state::State,
+};
+use actix_session::Session;
+use actix_web::{
+    HttpResponse,
+    web::{Data, Json},
+};
+use garde::Validate;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+/// One's own second factors.
+#[derive(Serialize, ToSchema)]
+pub struct SecondFactors {
+    /// Whether every sign-in asks for one.
+    is_on: bool,
+    /// Since when there is an authenticator app.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    totp_since: Option<OffsetDateTime>,
+    /// How many passkeys there are.
+    #[schema(minimum = 0, maximum = 100)]
+    passkeys: i64,
+    /// How many recovery codes are left.
+    #[schema(minimum = 0, maximum = 10)]
+    recovery_codes_left: i64,
+    /// Whether that is few: a new set is in order.
+    recovery_codes_are_few: bool,
+    /// Whether a role of one's own counts only with a second factor.
+    is_required: bool,
+}
+
+/// Read one's second factors
+#[utoipa::path(get, path = "/v1/me/mfa", tag = "me", responses((status = 200, description = "What there is", body = SecondFactors)))]
+pub async fn read(signed_in: SignedIn, state: Data<State>) -> Result<HttpResponse, ApiError> {
+    let (account, now, mut connection) = (signed_in.principal.account, state.clock.now(), state.pool.acquire().await?);
+    let of_account = factors(&mut connection, account).await?;
+    let own: Vec<String> = assignments_of(&mut connection, account, now).await?.into_iter().map(|assignment| assignment.role).collect();
+    let is_required = role::any_requires_second_factor(&mut connection, &own).await?;
+    let Factors { passkeys, recovery_codes, .. } = of_account;
+    Ok(HttpResponse::Ok().json(SecondFactors {
+        is_on: of_account.is_on(),
+        totp_since: store::totp_since(&mut connection, account).await?,
+        passkeys,
+        recovery_codes_left: recovery_codes,
+        recovery_codes_are_few: of_account.is_on() && recovery_codes <= recovery::FEW,
+        is_required,
+    }))
+}
+
+/// A seed that waits to be confirmed. It is shown this once.
+#[derive(Serialize, ToSchema)]
+pub struct TotpEnrolment {
+    /// For typing.
+    #[schema(value_type = TotpSecret)]
+    secret: String,
+    /// For an app on the same device.
+    #[schema(value_type = OtpauthUri)]
+    otpauth_uri: String,
+    /// The same as a QR code, an SVG document.
+    #[schema(value_type = Picture)]
+    qr_svg: String,
+}
+
+/// Begin with an authenticator app
+///
+/// Gives a new seed for it. Until a code of it is confirmed nothing changes; asking again gives another seed.
+#[utoipa::path(post, path = "/v1/me/mfa/totp", tag = "me",
+    responses((status = 201, description = "The seed", body = TotpEnrolment)))]
+pub async fn begin_totp(signed_in: Fresh<SignedIn>, state: Data<State>) -> Result<HttpResponse, ApiError> {
+    let account = signed_in.0.principal.account;
+    let mut transaction = state.pool.begin().await?;
+    let email = own_email(&mut transaction, account).await?;
+    let issuer = state.settings.public_url.host();
+    let made = totp::enrol(&mut transaction, &state.keyring, account, (&issuer, email.as_str()), state.clock.now()).await?;
+    let totp::Enrolment { secret, uri, qr_svg } = made.ok_or_else(|| ApiError::new(ErrorCode::AlreadyExists))?;
+    transaction.commit().await?;
+    Ok(HttpResponse::Created().json(TotpEnrolment { secret, otpauth_uri: uri, qr_svg }))
+}
+
+/// A code of the new seed.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmTotp {
+    /// The authenticator app's six digits.
+    #[garde(length(bytes, max = 16))]
+    #[schema(value_type = TotpCode)]
+    code: String,
+}
+
+/// A second factor that was set up.
+#[derive(Serialize, ToSchema)]
+pub struct FactorAdded {
+    /// With the first factor: ten codes for when it is lost, each good once. They are shown this once.
+    #[schema(value_type = Vec<RecoveryCode>, max_items = 10)]
+    recovery_codes: Vec<String>,
+    /// What carries the session now.
+    session: Renewed,
+}
+
+/// Confirm an authenticator app
+///
+/// From now on every sign-in asks for a code. The session goes on as one with a second factor; with the account's first one, every other
+/// session ends and recovery codes are made.
+#[utoipa::path(post, path = "/v1/me/mfa/totp/confirm", tag = "me", request_body = ConfirmTotp,
+    responses((status = 200, description = "It counts", body = FactorAdded, headers(("Set-Cookie")))))]
+pub async fn confirm_totp(
+    signed_in: Fresh<SignedIn>,
+    state: Data<State>,
+    session: Session,
+    body: Valid<Json<ConfirmTotp>>,
+) -> Result<HttpResponse, ApiError> {
+    let Fresh(SignedIn { principal, caller }) = signed_in;
+    let (account, code, now) = (principal.account, body.0.into_inner().code, state.clock.now());
+    let spent = count(&state, &[Count::of(&state, Quota::SecondFactor, &[&account.to_string(), "confirmation"])]).await?;
+    tokens::know_keys(&state).await?;
+    let mut transaction = state.pool.begin().await?;
+    accounts::store::lock(&mut transaction, AccountId(account)).await?;
+    let before = factors(&mut transaction, account).await?;
+    if !totp::spend(&mut transaction, &state.keyring, account, &code, false, now).await? {
+        let entry = Entry::own(Event::SecondFactorRefused, &caller.origin, account).refused();
+        drop(transaction);
+        audit::record(&mut *state.pool.acquire().await?, &state.keyring, now, entry).await?;
+        return Err(ApiError::new(ErrorCode::InvalidSecondFactor));
+    }
+    store::confirm_totp(&mut transaction, account, now).await?;
+    let added = added(&mut transaction, &state, (&principal, &caller), before, ("totp", vec!["otp".into(), "mfa".into()])).await?;
+    transaction.commit().await?;
+    give_back(&state, &spent).await?;
+    mailed::sent(&state);
+    Ok(HttpResponse::Ok().json(added.into_body(&session)?))
+}
+
+/// A second factor that was set up, before the commit.
+pub(super) struct Added {
+    recovery_codes: Vec<SecretString>,
+    raising: Raising,
+}
+
+impl Added {
+    /// After the commit.
+    pub fn into_body(self, session: &Session) -> Result<FactorAdded, ApiError> {
+        let recovery_codes = self.recovery_codes.iter().map(|code| code.expose_secret().to_owned()).collect();
+        Ok(FactorAdded { recovery_codes, session: renewed(session, self.raising)? })
+    }
+}
+
+/// What goes with every second factor that is set up: whoever did has shown it, the owner is told, and with the first one the sessions end
+/// that began without. In the caller's transaction, behind the account's lock; [`tokens::know_keys`] comes before it.
+pub(super) async fn added(
+    connection: &mut PgConnection,
+    state: &State,
+    (principal, caller): (&Principal, &Caller),
+    before: Factors,
+    (method, amr): (&str, Vec<String>),
+) -> Result<Added, ApiError> {
+    let (account, now) = (principal.account, state.clock.now());
+    let is_first = !before.is_on();
+    let ended = if is_first { sessions::end_others(connection, &state.revocations, principal, now).await? } else { 0 };
+    let recovery_codes = if is_first { recovery::replace(connection, &state.keyring, account, now).await? } else { Vec::new() };
+    let raising = raise(connection, state, principal, &Assured { level: 2, amr, at: now }).await?;
+    let detail = json!({ "method": method, "sessions": ended });
+    let entry = Entry::own(Event::SecondFactorAdded, &caller.origin, account).detail(detail);
+    audit::record(connection, &state.keyring, now, entry).await?;
+    let email = own_email(connection, account).await?;
+    mailed::send(connection, state, &email, Letter::SecondFactorAdded(method)).await?;
+    Ok(Added { recovery_codes, raising })
+}
+
+/// Remove the authenticator app
+///
+/// With the last second factor the recovery codes go, too, and sign-ins ask for none any more.
+#[utoipa::path(delete, path = "/v1/me/mfa/totp", tag = "me", responses((status = 204, description = "It is gone")))]
+pub async fn remove_totp(signed_in: Fresh<SignedIn>, state: Data<State>) -> Result<HttpResponse, ApiError> {
+    let Fresh(SignedIn { principal, caller }) = signed_in;
+    let mut transaction = state.pool.begin().await?;
+    accounts::store::lock(&mut transaction, AccountId(principal.account)).await?;
+    if !store::remove_totp(&mut transaction, principal.account).await? {
+        return Err(ApiError::new(ErrorCode::NotFound));
+    }
+    removed(&mut transaction, &state, (&principal, &caller), "totp").await?;
+    transaction.commit().await?;
+    mailed::sent(&state);
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// What goes with every second factor that is removed, in the caller's transaction.
+pub(super) async fn removed(
+    connection: &mut PgConnection,
+    state: &State,
+    (principal, caller): (&Principal, &Caller),
+    method: &str,
+) -> Result<(), ApiError> {
+    let account = principal.account;
+    if !factors(connection, account).await?.is_on() {
+        store::remove_codes(connection, account).await?;
+    }
+    let entry = Entry::own(Event::SecondFactorRemoved, &caller.origin, account).detail(json!({ "method": method }));
+    audit::record(connection, &state.keyring, state.clock.now(), entry).await?;
+    let email = own_email(connection, account).await?;
+    Ok(mailed::send(connection, state, &email, Letter::SecondFactorRemoved(method)).await?)
+}
+
+/// Ten codes.
+#[derive(Serialize, ToSchema)]
+pub struct RecoveryCodes {
+    /// Each is good once. They are shown this once.
+    #[schema(value_type = Vec<RecoveryCode>, max_items = 10)]
+    recovery_codes: Vec<String>,
+}
+
+/// Make new recovery codes
+///
+/// Those before are worth nothing any more. There are none without a second factor.
+#[utoipa::path(post, path = "/v1/me/mfa/recovery-codes", tag = "me",
+    responses((status = 201, description = "The new codes", body = RecoveryCodes)))]
+pub async fn replace_recovery_codes(signed_in: Fresh<SignedIn>, state: Data<State>) -> Result<HttpResponse, ApiError> {
+    let Fresh(SignedIn { principal, caller }) = signed_in;
+    let (account, now) = (principal.account, state.clock.now());
+    let mut transaction = state.pool.begin().await?;
+    accounts::store::lock(&mut transaction, AccountId(account)).await?;
+    if !factors(&mut transaction, account).await?.is_on() {
+        return Err(ApiError::new(ErrorCode::NotFound));
+    }
+    let codes = recovery::replace(&mut transaction, &state.keyring, account, now).await?;
+    audit::record(&mut transaction, &state.keyring, now, Entry::own(Event::RecoveryCodesReplaced, &caller.origin, account)).await?;
+    let email = own_email(&mut transaction, account).await?;
+    mailed::send(&mut transaction, &state, &email, Letter::RecoveryCodesReplaced).await?;
+    transaction.commit().await?;
+    mailed::sent(&state);
+    Ok(HttpResponse::Created().json(RecoveryCodes { recovery_codes: codes.iter().map(|code| code.expose_secret().to_owned()).collect() }))
+}
+
+/// The address of a signed-in person.
+pub(super) async fn own_email(connection: &mut PgConnection, account: uuid::Uuid) -> Result<Email, ApiError> {
+    let owner = accounts::store::find_own(connection, AccountId(account)).await?.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
+    Email::parse(&owner.email).map_err(|reason| ApiError::internal(anyhow::anyhow!("a stored address {reason}")))
+}

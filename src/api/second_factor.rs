@@ -1,0 +1,185 @@
+//! The second half of a sign-in: whoever has shown the first factor shows the second. Wrong ones are counted before they are looked at: for
+//! the account and the device, for the sign-in under way, and with the wrong passwords in a row. What is right is spent in the
+//! transaction that starts the session.
+//! Practices 10.mfa, 4.brute-force. Attacks: `tests/suite/attacks/s10_access_control/`.
+
+use crate::{
+    accounts::{self, AccountId, Email},
+    api::{
+        login::note_wrong_password,
+        mailed,
+        shapes::{OpaqueToken, RecoveryCode, TotpCode},
+        sign_in::{self, Evidence, LoginAnswer, Waiting},
+    },
+    audit::{self, Entry, Event},
+    credentials::{
+        challenge::{self, ChallengeError, MAX_TRIES, Purpose},
+        second_factor::{Method, recovery, store::factors, totp},
+    },
+    edge::{
+        guard::{Anyone, Caller},
+        known_device::KnownDevice,
+        rate_limit::{Count, Quota, give_back, spend as count},
+        valid::Valid,
+    },
+    error::{ApiError, ErrorCode},
+    letters::Letter,
+    platform::crypto::SecretToken,
+    state::State,
+};
+use actix_session::Session;
+use actix_web::{
+    HttpResponse,
+    web::{Data, Json},
+};
+use garde::Validate;
+use serde::Deserialize;
+use serde_json::json;
+use sqlx::PgConnection;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// A second factor, as it was sent.
+pub(super) enum Shown {
+    Totp(String),
+    RecoveryCode(String),
+}
+
+impl Shown {
+    /// Exactly one.
+    pub fn of(code: Option<String>, recovery_code: Option<String>) -> Result<Self, ApiError> {
+        match (code, recovery_code) {
+            (Some(code), None) => Ok(Self::Totp(code)),
+            (None, Some(code)) => Ok(Self::RecoveryCode(code)),
+            _ => Err(ApiError::invalid_field("code", "or recovery_code must be given, and one of them only")),
+        }
+    }
+}
+
+/// A second factor that was right.
+pub(super) struct Spent {
+    pub method: Method,
+}
+
+impl Spent {
+    /// Beside the first factor (RFC 8176).
+    pub fn amr(&self) -> Vec<String> {
+        let own = match self.method {
+            Method::Totp => Some("otp"),
+            Method::Passkey => Some("pop"),
+            Method::RecoveryCode => None,
+        };
+        own.into_iter().chain(["mfa"]).map(str::to_owned).collect()
+    }
+}
+
+/// Spends a second factor in the caller's transaction. `None`: it is wrong, or somebody was faster. A used recovery code is told to its
+/// owner, and how many are left.
+pub(super) async fn spend(
+    connection: &mut PgConnection,
+    state: &State,
+    account: Uuid,
+    email: &Email,
+    shown: &Shown,
+) -> Result<Option<Spent>, ApiError> {
+    let (keyring, now) = (&state.keyring, state.clock.now());
+    let (is_right, method) = match shown {
+        Shown::Totp(code) => (totp::spend(connection, keyring, account, code, true, now).await?, Method::Totp),
+        Shown::RecoveryCode(code) => (recovery::spend(connection, keyring, account, code, now).await?, Method::RecoveryCode),
+    };
+    if !is_right {
+        return Ok(None);
+    }
+    if method == Method::RecoveryCode {
+        let left = factors(connection, account).await?.recovery_codes;
+        // never suppressed: there are ten at most
+        mailed::send(connection, state, email, Letter::RecoveryCodeUsed(left)).await?;
+    }
+    Ok(Some(Spent { method }))
+}
+
+/// What is counted before a second factor is looked at. Devices that the account knows have a count of their own, so that an attack does
+/// not lock the owner out.
+pub(super) fn counts(state: &State, account: Uuid, email: &Email, device: Option<&KnownDevice>) -> [Count; 2] {
+    let device = device.map_or_else(|| "unknown".to_owned(), |device| device.id.to_string());
+    [Count::of(state, Quota::SecondFactor, &[&account.to_string(), &device]), Count::of(state, Quota::LoginFailures, &[email.as_str()])]
+}
+
+/// The second factor of a sign-in: one of `code` and `recovery_code`.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifySecondFactor {
+    /// From the answer to the sign-in.
+    #[garde(length(bytes, max = 64))]
+    #[schema(value_type = OpaqueToken)]
+    mfa_token: String,
+    /// The authenticator app's six digits.
+    #[garde(length(bytes, max = 16))]
+    #[schema(value_type = Option<TotpCode>)]
+    code: Option<String>,
+    /// A recovery code.
+    #[garde(length(bytes, max = 64))]
+    #[schema(value_type = Option<RecoveryCode>)]
+    recovery_code: Option<String>,
+}
+
+/// Show the second factor
+///
+/// Finishes a sign-in that waits for it, as it was begun. A code counts once; after five wrong ones, or some minutes, the sign-in begins
+/// anew.
+#[utoipa::path(post, path = "/v1/auth/mfa/verify", tag = "auth", request_body = VerifySecondFactor,
+    responses((status = 200, description = "Signed in", body = LoginAnswer, headers(("Set-Cookie")))))]
+pub async fn verify(anyone: Anyone, state: Data<State>, session: Session, body: Valid<Json<VerifySecondFactor>>) -> Result<HttpResponse, ApiError> {
+    let VerifySecondFactor { mfa_token, code, recovery_code } = body.0.into_inner();
+    let shown = Shown::of(code, recovery_code)?;
+    let (id, evidence) = awaited(&state, &anyone.caller, mfa_token).await?;
+    let spent = count(&state, &counts(&state, evidence.account, &evidence.email, evidence.device.as_ref())).await?;
+    let tries = challenge::count_try(&mut *state.pool.acquire().await?, id, state.clock.now()).await;
+    let about = (evidence.account, evidence.email.clone(), evidence.device.is_some());
+    let completed = match &tries {
+        Ok(_) => sign_in::complete(&state, &anyone, &session, evidence, (id, &shown)).await,
+        Err(_) => Err(ApiError::new(ErrorCode::InvalidChallenge)),
+    };
+    if !matches!(completed, Ok(None)) {
+        give_back(&state, &spent).await?;
+    }
+    match completed? {
+        Some(answer) => Ok(answer),
+        None => Err(refuse(&state, &anyone.caller, about, tries?).await?),
+    }
+}
+
+/// The sign-in that this token finishes, within the quota of wrong ones from one network.
+pub(super) async fn awaited(state: &State, caller: &Caller, token: String) -> Result<(Uuid, Evidence), ApiError> {
+    let spent = count(state, &[Count::of(state, Quota::WrongProofs, &[&caller.client.network().to_string()])]).await?;
+    let (keyring, now, token) = (&state.keyring, state.clock.now(), SecretToken::sent(token));
+    let found = challenge::find(&mut *state.pool.acquire().await?, keyring, now, Purpose::SignIn, &token).await;
+    if !matches!(found, Err(ChallengeError::Invalid)) {
+        give_back(state, &spent).await?;
+    }
+    let found = found?;
+    let Waiting { basis, carriage, device } = found.state()?;
+    let over = || ApiError::new(ErrorCode::InvalidChallenge);
+    let account = found.account.ok_or_else(over)?;
+    let owner = accounts::store::find_own(&mut *state.pool.acquire().await?, AccountId(account)).await?.ok_or_else(over)?;
+    let email = Email::parse(&owner.email).map_err(|reason| ApiError::internal(anyhow::anyhow!("a stored address {reason}")))?;
+    Ok((found.id, Evidence { account, email, basis, carriage, device }))
+}
+
+/// The owner is told that somebody has the first factor and not the second: of an unknown device at once, of one that the account knows
+/// when it gives up.
+async fn refuse(state: &State, caller: &Caller, (account, email, is_known): (Uuid, Email, bool), tries: i16) -> Result<ApiError, ApiError> {
+    metrics::counter!("portcullis_logins_total", "outcome" => "refused").increment(1);
+    note_wrong_password(state, caller, email.as_str(), Some(account));
+    let is_telling = tries == if is_known { MAX_TRIES } else { 1 };
+    let may_notify = is_telling && mailed::may_notify(state, &email).await?;
+    let mut transaction = state.pool.begin().await?;
+    let entry = Entry::new(Event::SecondFactorRefused, &caller.origin, None, Some(account)).refused().detail(json!({ "try": tries }));
+    audit::record(&mut transaction, &state.keyring, state.clock.now(), entry).await?;
+    if may_notify {
+        mailed::send(&mut transaction, state, &email, Letter::SecondFactorRefused(&caller.origin.device)).await?;
+    }
+    transaction.commit().await?;
+    mailed::sent(state);
+    Ok(ApiError::new(ErrorCode::InvalidSecondFactor))
+}

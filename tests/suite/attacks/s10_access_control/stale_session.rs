@@ -1,0 +1,165 @@
+//! Somebody at the owner's open browser, or with a stolen session, changes what the account or authority hangs on.
+
+use crate::support::{
+    app::{PASSWORD, TestApp},
+    operations::{document, fingerprint, operations},
+};
+use portcullis::platform::crypto;
+use serde_json::json;
+use time::Duration;
+
+const ADA: &str = "ada@example.org";
+
+/// A challenge of RFC 9470: the level, and how old the proof may be.
+fn challenge(acr: &str) -> String {
+    format!(r#"Bearer realm="portcullis", error="insufficient_user_authentication", acr_values="{acr}", max_age="600", Session realm="portcullis""#)
+}
+
+#[actix_web::test]
+async fn every_sensitive_call_demands_a_fresh_proof() {
+    let app = TestApp::start().await;
+    let root = app.administrator().await;
+    app.clock.advance(Duration::minutes(10) + Duration::SECOND);
+    let before = fingerprint(&app).await;
+    let mut demanding = Vec::new();
+    for operation in operations() {
+        if !operation.value["description"].as_str().is_some_and(|about| about.contains("has shown who they are a moment ago")) {
+            continue;
+        }
+        assert!(operation.response(document(), 401).is_some_and(|refusal| refusal["description"].as_str().unwrap().contains("STEP_UP_REQUIRED")));
+        let answer = crate::support::app::Answer::of(
+            root.request(operation.method.clone(), &operation.url()).json(&operation.body().unwrap_or_else(|| json!({}))),
+        )
+        .await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (401, "STEP_UP_REQUIRED"), "{}", operation.name());
+        assert_eq!(answer.header("www-authenticate"), challenge("aal1"), "{}", operation.name());
+        assert_eq!(answer.json()["error"]["step_up"], json!({ "acr": "aal1", "max_age": 600 }));
+        demanding.push(operation.name());
+    }
+    assert_eq!(fingerprint(&app).await, before);
+    for expected in [
+        "POST /v1/me/password",
+        "POST /v1/me/email",
+        "POST /v1/me/close",
+        "POST /v1/me/export",
+        "GET /v1/me/export/{id}",
+        "POST /v1/me/mfa/totp",
+        "DELETE /v1/me/mfa/totp",
+        "POST /v1/me/mfa/recovery-codes",
+        "PUT /v1/users/{id}/roles",
+        "PUT /v1/roles/{name}",
+        "POST /v1/invitations",
+        "POST /v1/users/{id}/second-factor/reset",
+        "PUT /v1/roles/{name}/second-factor",
+    ] {
+        assert!(demanding.iter().any(|name| name == expected), "{expected} is not among {demanding:?}");
+    }
+}
+
+#[actix_web::test]
+async fn where_there_is_a_second_factor_the_password_alone_is_no_proof() {
+    let app = TestApp::start().await;
+    let mut ada = app.member(ADA).await;
+    let (authenticator, _) = ada.add_totp().await;
+    app.clock.advance(Duration::minutes(11));
+    let change = json!({ "email": "thief@evil.example" });
+    let refused = ada.post("/v1/me/email", change.clone()).await;
+    assert_eq!((refused.code().as_str(), refused.header("www-authenticate")), ("STEP_UP_REQUIRED", challenge("aal2").as_str()));
+    let by_password = ada.step_up(json!({ "password": PASSWORD })).await;
+    assert_eq!((by_password.code().as_str(), by_password.header("www-authenticate")), ("STEP_UP_REQUIRED", challenge("aal2").as_str()));
+    assert_eq!(ada.step_up(json!({ "password": PASSWORD, "code": authenticator.code(&app) })).await.status, 422);
+    let old = ada.clone();
+    assert_eq!(ada.step_up(json!({ "code": authenticator.code(&app) })).await.status, 200);
+    assert_eq!(ada.post("/v1/me/email", change.clone()).await.status, 202);
+    assert_eq!(old.get("/v1/me").await.status, 401, "the cookie of before leads nowhere");
+    let mut stale_token = ada.clone();
+    stale_token.csrf = old.csrf;
+    assert_eq!(stale_token.post("/v1/me/email", change.clone()).await.code(), "CSRF_REJECTED", "nor is the CSRF token of before good");
+    app.clock.advance(Duration::minutes(10) + Duration::SECOND);
+    assert_eq!(ada.post("/v1/me/email", change).await.code(), "STEP_UP_REQUIRED");
+}
+
+#[actix_web::test]
+async fn an_access_token_tells_of_the_proof_that_it_was_made_after() {
+    let app = TestApp::start().await;
+    let (mut ada, _) = app.token_member(ADA).await;
+    app.clock.advance(Duration::minutes(11));
+    let begin = async |who: &crate::support::app::Actor<'_>| who.post("/v1/me/mfa/totp", json!({})).await;
+    assert_eq!(begin(&ada).await.code(), "STEP_UP_REQUIRED");
+    let old = ada.clone();
+    let stepped = ada.step_up(json!({ "password": PASSWORD })).await;
+    assert_eq!((stepped.status.as_u16(), stepped.json()["csrf_token"].clone()), (200, json!(null)));
+    assert_eq!(begin(&ada).await.status, 201);
+    assert_eq!(begin(&old).await.code(), "STEP_UP_REQUIRED", "the token of before says when it was made");
+    ada.add_totp().await;
+    let verified = ada.get("/v1/auth/verify").await;
+    assert_eq!(verified.header("x-auth-assurance"), "2");
+}
+
+#[actix_web::test]
+async fn the_second_level_falls_back_when_nobody_uses_the_session_and_after_a_day() {
+    let long = [("PORTCULLIS_SESSION_IDLE_MINUTES", "1440"), ("PORTCULLIS_SESSION_ABSOLUTE_HOURS", "72")];
+    let app = TestApp::with(&long).await;
+    let root = async || {
+        let mut root = app.sign_in("root@example.org").await;
+        let (authenticator, _) = root.add_totp().await;
+        (root, authenticator)
+    };
+    app.administrator().await;
+    let (mut root, authenticator) = root().await;
+    assert_eq!(root.put("/v1/roles/administrator/second-factor", json!({ "required": true })).await.status, 200);
+    let used = async |root: &crate::support::app::Actor<'_>, after: Duration| {
+        app.clock.advance(after);
+        let answer = root.get("/v1/users").await;
+        app.marks_of_use_written().await;
+        answer.code()
+    };
+    assert_eq!(used(&root, Duration::minutes(59)).await, "");
+    assert_eq!(used(&root, Duration::minutes(61)).await, "STEP_UP_REQUIRED", "unused for an hour");
+    assert_eq!(used(&root, Duration::minutes(1)).await, "STEP_UP_REQUIRED", "being used again brings nothing back");
+    assert_eq!(root.step_up(json!({ "code": authenticator.code(&app) })).await.status, 200);
+    for _ in 0..23 {
+        assert_eq!(used(&root, Duration::minutes(59)).await, "");
+    }
+    assert_eq!(used(&root, Duration::minutes(59)).await, "");
+    assert_eq!(used(&root, Duration::minutes(59)).await, "STEP_UP_REQUIRED", "after a day, used or not");
+}
+
+#[actix_web::test]
+async fn refreshing_keeps_the_second_level_alive_for_a_day_and_not_beyond() {
+    let app = TestApp::start().await;
+    let (mut ada, mut refresh) = app.token_member(ADA).await;
+    ada.add_totp().await;
+    let assurance = async |refresh: &mut String| {
+        let answer = ada.exchange(refresh).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        *refresh = answer.json()["refresh_token"].as_str().unwrap().to_owned();
+        let mut with_new = app.visitor();
+        with_new.bearer = answer.json()["access_token"].as_str().map(str::to_owned);
+        with_new.get("/v1/auth/verify").await.header("x-auth-assurance").to_owned()
+    };
+    for _ in 0..24 {
+        app.clock.advance(Duration::minutes(59));
+        assert_eq!(assurance(&mut refresh).await, "2");
+    }
+    app.clock.advance(Duration::minutes(59));
+    assert_eq!(assurance(&mut refresh).await, "1", "a day is over");
+}
+
+#[actix_web::test]
+async fn a_stolen_session_does_not_guess_the_second_factor_for_ever() {
+    let app = TestApp::with(&[("PORTCULLIS_SECOND_FACTOR_QUOTA", "4"), ("PORTCULLIS_LOGIN_FAILURES", "6")]).await;
+    let mut ada = app.member(ADA).await;
+    ada.add_totp().await;
+    let mut guesses = Vec::new();
+    for _ in 0..6 {
+        guesses.push(ada.step_up(json!({ "code": format!("{:06}", u32::from_be_bytes(crypto::random()) % 1000) })).await.code());
+    }
+    assert_eq!(guesses.iter().filter(|code| *code == "INVALID_SECOND_FACTOR").count(), 4, "{guesses:?}");
+    assert_eq!(guesses[5], "RATE_LIMITED");
+    for _ in 0..3 {
+        app.clock.advance(Duration::minutes(16));
+        ada.step_up(json!({ "code": "000000" })).await;
+    }
+    assert_eq!(ada.get("/v1/me").await.status, 401, "the session is over");
+}
