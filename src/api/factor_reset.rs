@@ -15,7 +15,7 @@ use crate::{
         recovery::{FollowLink, check},
     },
     audit::{self, Entry, Event},
-    credentials::{challenge, second_factor::store},
+    credentials::second_factor,
     edge::{
         guard::{Anyone, Fresh, May},
         valid::Valid,
@@ -29,7 +29,6 @@ use actix_web::{
     HttpResponse,
     web::{Data, Json, Path},
 };
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 /// Let somebody take a lost second factor away
@@ -37,15 +36,15 @@ use uuid::Uuid;
 /// Sends the owner a link that does it, for a day. Make sure who is asking: to others the account is as safe as the mailbox while the
 /// link is good. Nobody does this for somebody who may do more than they.
 #[utoipa::path(post, path = "/v1/users/{id}/second-factor/reset", tag = "users", params(("id" = Uuid, Path, description = "The account")),
-    responses((status = 202, description = "A letter is on its way")))]
-pub async fn allow(may: Fresh<May<UsersManage>>, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
+    responses((status = 204, description = "A letter is on its way")))]
+pub async fn allow_second_factor_reset(may: Fresh<May<UsersManage>>, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
     let (Fresh(may), id, now) = (may, id.0.into_inner(), state.clock.now());
     let found = find(&mut *state.pool.acquire().await?, AccountId(id), now).await?.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
     let email = Email::parse(&found.email).map_err(|reason| ApiError::internal(anyhow::anyhow!("a stored address {reason}")))?;
     mailed::spend_mailbox(&state, &email).await?;
     let mut transaction = state.pool.begin().await?;
     role::begin_change(&mut transaction, may.actor(), Some(id), now).await?;
-    if !store::factors(&mut transaction, id).await?.is_on() {
+    if !second_factor::store::factors(&mut transaction, id).await?.is_on() {
         return Err(ApiError::new(ErrorCode::NotFound));
     }
     proof::store::end_proofs(&mut transaction, AccountId(id), &[Purpose::SecondFactorReset], now).await?;
@@ -56,7 +55,7 @@ pub async fn allow(may: Fresh<May<UsersManage>>, state: Data<State>, id: Valid<P
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;
     mailed::sent(&state);
-    Ok(HttpResponse::Accepted().finish())
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// Take a lost second factor away
@@ -65,14 +64,13 @@ pub async fn allow(may: Fresh<May<UsersManage>>, state: Data<State>, id: Valid<P
 /// Signing in asks for the first factor as before.
 #[utoipa::path(post, path = "/v1/auth/mfa/reset", tag = "auth", request_body = FollowLink,
     responses((status = 204, description = "There is no second factor any more")))]
-pub async fn reset(anyone: Anyone, state: Data<State>, body: Valid<Json<FollowLink>>) -> Result<HttpResponse, ApiError> {
+pub async fn reset_second_factor(anyone: Anyone, state: Data<State>, body: Valid<Json<FollowLink>>) -> Result<HttpResponse, ApiError> {
     let (proven, owner) = check(&state, &anyone.caller, Purpose::SecondFactorReset, Proof::Link(body.0.into_inner().token)).await?;
     let now = state.clock.now();
     let mut transaction = state.pool.begin().await?;
     proof::spend(&mut transaction, now, &proven).await?;
     accounts::store::lock(&mut transaction, owner).await?;
-    store::remove_since(&mut transaction, owner.0, OffsetDateTime::UNIX_EPOCH).await?;
-    challenge::store::end_all(&mut transaction, owner.0, now).await?;
+    second_factor::remove_all(&mut transaction, owner.0, now).await?;
     sessions::end_all(&mut transaction, &state.revocations, owner.0, now).await?;
     audit::record(&mut transaction, &state.keyring, now, Entry::own(Event::SecondFactorReset, &anyone.caller.origin, owner.0)).await?;
     mailed::send(&mut transaction, &state, &proven.email, Letter::SecondFactorRemoved("all")).await?;

@@ -63,7 +63,7 @@ pub struct SecondFactors {
 
 /// Read one's second factors
 #[utoipa::path(get, path = "/v1/me/mfa", tag = "me", responses((status = 200, description = "What there is", body = SecondFactors)))]
-pub async fn read(signed_in: SignedIn, state: Data<State>) -> Result<HttpResponse, ApiError> {
+pub async fn read_second_factors(signed_in: SignedIn, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let (account, now, mut connection) = (signed_in.principal.account, state.clock.now(), state.pool.acquire().await?);
     let of_account = factors(&mut connection, account).await?;
     let own: Vec<String> = assignments_of(&mut connection, account, now).await?.into_iter().map(|assignment| assignment.role).collect();

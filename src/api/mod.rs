@@ -59,8 +59,12 @@ fn table() -> Routes {
         .route(register::__path_begin_registration, register::begin_registration, &[RateLimited, RegistrationClosed])
         .route(register::__path_complete_registration, register::complete_registration, &[InvalidProof, RegistrationClosed])
         .route(login::__path_login, login::login, &[InvalidCredentials, RateLimited])
-        .route(second_factor::__path_verify, second_factor::verify, &[InvalidChallenge, InvalidCredentials, InvalidSecondFactor])
-        .route(factor_reset::__path_reset, factor_reset::reset, &[InvalidProof])
+        .route(
+            second_factor::__path_verify_second_factor,
+            second_factor::verify_second_factor,
+            &[InvalidChallenge, InvalidCredentials, InvalidSecondFactor],
+        )
+        .route(factor_reset::__path_reset_second_factor, factor_reset::reset_second_factor, &[InvalidProof])
         .route(tokens::__path_refresh_tokens, tokens::refresh_tokens, &[InvalidRefreshToken, RefreshTokenReplayed])
         .route(tokens::__path_jwks, tokens::jwks, &[])
         .route(recovery::__path_forgot_password, recovery::forgot_password, &[RateLimited])
@@ -78,7 +82,7 @@ fn table() -> Routes {
         .route(me::__path_change, me::change, &[])
         .route(me::__path_read_roles, me::read_roles, &[])
         .route(step_up::__path_step_up, step_up::step_up, &[InvalidSecondFactor, StepUpRequired, WrongPassword])
-        .route(mfa::__path_read, mfa::read, &[])
+        .route(mfa::__path_read_second_factors, mfa::read_second_factors, &[])
         .route(devices::__path_list_sessions, devices::list_sessions, &[])
         .route(devices::__path_revoke_other_sessions, devices::revoke_other_sessions, &[])
         .route(devices::__path_revoke_session, devices::revoke_session, &[])
@@ -107,7 +111,7 @@ fn table() -> Routes {
         .route(users::__path_set_disabled, users::set_disabled, &[LastAdministrator])
         .route(users::__path_set_department, users::set_department, &[])
         .route(users::__path_end_sessions, users::end_sessions, &[]);
-    routes.open_to::<Fresh<May<UsersManage>>>().route(factor_reset::__path_allow, factor_reset::allow, &[]);
+    routes.open_to::<Fresh<May<UsersManage>>>().route(factor_reset::__path_allow_second_factor_reset, factor_reset::allow_second_factor_reset, &[]);
     routes.open_to::<Fresh<May<RolesAssign>>>().route(users::__path_set_roles, users::set_roles, &[LastAdministrator]);
     routes.open_to::<May<RolesRead>>().route(roles::__path_list, roles::list, &[]).route(roles::__path_permissions, roles::permissions, &[]);
     routes

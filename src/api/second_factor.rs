@@ -129,7 +129,12 @@ pub struct VerifySecondFactor {
 /// anew.
 #[utoipa::path(post, path = "/v1/auth/mfa/verify", tag = "auth", request_body = VerifySecondFactor,
     responses((status = 200, description = "Signed in", body = LoginAnswer, headers(("Set-Cookie")))))]
-pub async fn verify(anyone: Anyone, state: Data<State>, session: Session, body: Valid<Json<VerifySecondFactor>>) -> Result<HttpResponse, ApiError> {
+pub async fn verify_second_factor(
+    anyone: Anyone,
+    state: Data<State>,
+    session: Session,
+    body: Valid<Json<VerifySecondFactor>>,
+) -> Result<HttpResponse, ApiError> {
     let VerifySecondFactor { mfa_token, code, recovery_code } = body.0.into_inner();
     let shown = Shown::of(code, recovery_code)?;
     let (id, evidence) = awaited(&state, &anyone.caller, mfa_token).await?;

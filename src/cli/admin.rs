@@ -9,8 +9,10 @@ use crate::{
     accounts::{self, Account, AccountId, Email, Name, directory::Status},
     audit::{self, Entry, Event, Origin},
     cli::{Opened, open, passwords},
-    credentials::{self, password::Password},
-    platform::{clock::Clock, crypto::SecretToken},
+    credentials::{self, password::Password, second_factor},
+    letters::{self, Letter},
+    platform::{clock::Clock, crypto::SecretToken, outbox},
+    sessions,
     settings::Settings,
 };
 use anyhow::{Context, anyhow, bail};
@@ -32,10 +34,21 @@ pub(super) enum Command {
         #[arg(long, default_value = "Administrator")]
         name: String,
     },
+    /// Take a lost second factor away, where no other administrator is there to help.
+    ///
+    /// Authenticator app, passkeys and recovery codes are gone, everybody is signed out, and the owner gets a letter.
+    ResetSecondFactor {
+        /// The account's address.
+        #[arg(long)]
+        email: String,
+    },
 }
 
 pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result<()> {
-    let Command::Create { email, name } = command;
+    let (email, name) = match command {
+        Command::Create { email, name } => (email, name),
+        Command::ResetSecondFactor { email } => return reset_second_factor(&email, settings).await,
+    };
     let email = Email::parse(&email).map_err(|reason| anyhow!("--email {reason}"))?;
     let name = Name::parse(&name).map_err(|reason| anyhow!("--name {reason}"))?;
     let clock = Clock::system();
@@ -79,6 +92,27 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
     if let Some((password, true)) = new_password {
         writeln!(out, "password (shown this once): {}", password.expose_secret())?;
     }
+    Ok(())
+}
+
+async fn reset_second_factor(email: &str, settings: &Settings) -> anyhow::Result<()> {
+    let email = Email::parse(email).map_err(|reason| anyhow!("--email {reason}"))?;
+    let clock = Clock::system();
+    let Opened { pool, keyring, local: _local, .. } = open(settings, &clock).await?;
+    let (now, origin) = (clock.now(), Origin::service());
+    let mut transaction = pool.begin().await?;
+    let (account, _) = accounts::store::find_by_email(&mut transaction, &email).await?.context("no account has this address")?;
+    accounts::store::lock(&mut transaction, account).await?;
+    if !second_factor::store::factors(&mut transaction, account.0).await?.is_on() {
+        bail!("this account has no second factor");
+    }
+    second_factor::remove_all(&mut transaction, account.0, now).await?;
+    sessions::store::revoke_all(&mut transaction, account.0, now).await?;
+    audit::record(&mut transaction, &keyring, now, Entry::new(Event::SecondFactorReset, &origin, None, Some(account.0))).await?;
+    let letter = letters::write(&email, &settings.public_url, Letter::SecondFactorRemoved("all"));
+    outbox::enqueue(&mut transaction, &keyring, now, &letter, None).await?;
+    transaction.commit().await?;
+    writeln!(std::io::stdout(), "{} has no second factor any more", email.as_str())?;
     Ok(())
 }
 

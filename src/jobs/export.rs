@@ -4,6 +4,7 @@ use crate::{
     access::store::assignments_of,
     accounts::{self, AccountId, Email, export::store},
     audit::{self, Filter, subject_key},
+    credentials::second_factor,
     letters::{self, Letter},
     platform::{db::StoreError, outbox},
     sessions,
@@ -74,6 +75,10 @@ async fn contents(connection: &mut PgConnection, state: &State, account: &accoun
             "department": account.department,
             "created_at": show(account.created_at),
             "updated_at": show(account.updated_at),
+        },
+        "second_factor": {
+            "totp_since": second_factor::store::totp_since(connection, owner).await?.map(show),
+            "recovery_codes_left": second_factor::store::factors(connection, owner).await?.recovery_codes,
         },
         "roles": roles.iter().map(|role| json!({ "role": role.role, "expires_at": role.expires_at.map(show) })).collect::<Vec<_>>(),
         "sessions": sessions.iter().map(|session| json!({

@@ -1,5 +1,5 @@
 //! The page that every refusal's `docs` leads to: what each error code means, and what a client should do (practice 8.envelope).
-//! Written from the list in `src/error.rs`; `docs/errors.md` says the same. Tests: `tests/suite/contract/errors.rs`.
+//! Written from the list in `src/error/code.rs`; `docs/errors.md` says the same. Tests: `tests/suite/contract/errors.rs`.
 
 use std::fmt::Write;
 

@@ -105,6 +105,14 @@ pub(super) async fn revoke_all_but(
     .await
 }
 
+/// Ends every session of an account; nodes hear of it by the feed.
+///
+/// # Errors
+/// When the database is away.
+pub async fn revoke_all(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<(), sqlx::Error> {
+    revoke_all_but(connection, account, None, now).await.map(drop)
+}
+
 /// Ends every token session of everybody. Returns how many.
 ///
 /// # Errors

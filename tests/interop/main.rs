@@ -2,11 +2,12 @@
 //! hostile clients.
 //!
 //! `cargo test --features interop --test interop`; needs Node.js 20, npm, Python 3.11 with venv and their package registries on the
-//! first run, and slowhttptest and h2load (Debian: slowhttptest, nghttp2-client). What is installed lies under `target/tmp/interop`.
+//! first run, and slowhttptest, h2load and oathtool (Debian: slowhttptest, nghttp2-client, oathtool). What is installed lies under `target/tmp/interop`.
 
 mod certificates;
 mod fuzzing;
 mod http2;
+mod one_time_passwords;
 mod scanners;
 mod service;
 mod slow_clients;

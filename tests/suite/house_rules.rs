@@ -25,7 +25,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("api", &["access", "accounts", "audit", "credentials", "edge", "error", "letters", "pages", "sessions", "settings", "state"]),
     ("jobs", &["access", "accounts", "audit", "credentials", "edge", "letters", "sessions", "state"]),
     ("server", &["api", "edge", "error", "jobs", "settings", "state"]),
-    ("cli", &["access", "accounts", "api", "audit", "credentials", "server", "sessions", "settings", "state"]),
+    ("cli", &["access", "accounts", "api", "audit", "credentials", "letters", "server", "sessions", "settings", "state"]),
     ("lib", &[]),
     ("main", &["cli"]),
 ];

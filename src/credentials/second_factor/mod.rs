@@ -6,7 +6,11 @@ pub mod recovery;
 pub mod store;
 pub mod totp;
 
+use crate::credentials::challenge;
 use serde::Serialize;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
 
 /// A kind of second factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -56,6 +60,15 @@ impl Factors {
         let all = [(self.totp, Method::Totp), (self.passkeys > 0, Method::Passkey), (self.recovery_codes > 0, Method::RecoveryCode)];
         all.into_iter().filter_map(|(has, method)| has.then_some(method)).collect()
     }
+}
+
+/// Takes every second factor away, and ends what waits for one.
+///
+/// # Errors
+/// When the database is away.
+pub async fn remove_all(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<(), sqlx::Error> {
+    store::remove_since(connection, account, OffsetDateTime::UNIX_EPOCH).await?;
+    challenge::store::end_all(connection, account, now).await
 }
 
 /// Why a second factor was not set up or shown: our own fault.

@@ -4,7 +4,7 @@ use crate::support::app::{PUBLIC_URL, TestApp};
 use portcullis::error::ErrorCode;
 use std::fs;
 
-const HEAD: &str = "# Error codes\n\nWritten from the list in `src/error.rs` and held to it by a test; the service serves the same as a page, `/docs/errors`, and each\n\
+const HEAD: &str = "# Error codes\n\nWritten from the list in `src/error/code.rs` and held to it by a test; the service serves the same as a page, `/docs/errors`, and each\n\
                     refusal's `docs` leads to its code there. Decide by `code`; texts may change. `request_id` names the request in the log.\n";
 
 #[test]

@@ -8,5 +8,6 @@ mod first_light;
 mod nodes;
 mod personal_data;
 mod recovery;
+mod second_factor;
 pub mod the_binary;
 pub mod tokens;

@@ -265,6 +265,23 @@ fn an_administrator_is_made_beside_a_running_service() {
     service.shell(&format!("{call}/v1/auth/login --cookie-jar jar --json '{body}'"));
     assert!(service.shell(&format!("{call}/v1/users --cookie jar")).contains("\"roles\":[\"administrator\"]"));
 
+    let reset = || portcullis(folder.path()).args(["admin", "reset-second-factor", "--email", "root@example.org"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&reset().stderr).contains("has no second factor"));
+    let as_root = |path: &str, body: &str| {
+        let csrf = service.shell(&format!("{call}/v1/auth/csrf --cookie jar"));
+        let csrf = serde_json::from_str::<serde_json::Value>(&csrf).unwrap()["csrf_token"].as_str().unwrap().to_owned();
+        service.shell(&format!("{call}{path} --cookie jar --cookie-jar jar --header 'X-CSRF-Token: {csrf}' --json '{body}'"))
+    };
+    let begun: serde_json::Value = serde_json::from_str(&as_root("/v1/me/mfa/totp", "{}")).unwrap();
+    let code = totp_rs::Totp::from_url(begun["otpauth_uri"].as_str().unwrap()).unwrap().generate_current().to_string();
+    assert!(as_root("/v1/me/mfa/totp/confirm", &format!("{{\"code\":\"{code}\"}}")).contains("recovery_codes"));
+    let sign_in = || service.shell(&format!("{call}/v1/auth/login --json '{body}'"));
+    assert!(sign_in().contains("mfa_token"));
+    let done = reset();
+    assert!(String::from_utf8_lossy(&done.stdout).contains("has no second factor any more"), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(sign_in().contains("session_id"));
+    assert!(service.shell(&format!("{call}/v1/me --cookie jar")).contains("UNAUTHENTICATED"), "everybody is signed out");
+
     let again = create();
     let said = String::from_utf8(again.stdout).unwrap();
     assert!(again.status.success() && said.contains("is an administrator") && !said.contains("password"), "{said}");
