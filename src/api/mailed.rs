@@ -85,9 +85,18 @@ pub(super) async fn may_notify(state: &State, email: &Email) -> Result<bool, Api
     Ok(notice(state, email).await?.is_some())
 }
 
+/// The same for a notice that somebody else can cause again and again: it must not use up what others are sent by.
+pub(super) async fn may_notify_of(state: &State, what: &str, email: &Email) -> Result<bool, ApiError> {
+    Ok(count_notice(state, &[&email.mailbox(), what]).await?.is_some())
+}
+
 /// The same for whoever may have nothing to tell in the end, and gives it back then.
 pub(super) async fn notice(state: &State, email: &Email) -> Result<Option<Spent>, ApiError> {
-    let spent = try_spend(state, &[Count::of(state, Quota::Notices, &[&email.mailbox()])]).await?.ok();
+    count_notice(state, &[&email.mailbox()]).await
+}
+
+async fn count_notice(state: &State, of: &[&str]) -> Result<Option<Spent>, ApiError> {
+    let spent = try_spend(state, &[Count::of(state, Quota::Notices, of)]).await?.ok();
     if spent.is_none() {
         metrics::counter!("portcullis_letters_total", "outcome" => "suppressed").increment(1);
     }

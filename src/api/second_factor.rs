@@ -177,7 +177,7 @@ async fn refuse(state: &State, caller: &Caller, (account, email, is_known): (Uui
     metrics::counter!("portcullis_logins_total", "outcome" => "refused").increment(1);
     note_wrong_password(state, caller, email.as_str(), Some(account));
     let is_telling = tries == if is_known { MAX_TRIES } else { 1 };
-    let may_notify = is_telling && mailed::may_notify(state, &email).await?;
+    let may_notify = is_telling && mailed::may_notify_of(state, "second factor", &email).await?;
     let mut transaction = state.pool.begin().await?;
     let entry = Entry::new(Event::SecondFactorRefused, &caller.origin, None, Some(account)).refused().detail(json!({ "try": tries }));
     audit::record(&mut transaction, &state.keyring, state.clock.now(), entry).await?;

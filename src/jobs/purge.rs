@@ -40,7 +40,7 @@ pub(super) async fn purge(state: &State) -> Result<(), StoreError> {
     // a "this was not me" link goes with its session
     purge_all!(state, "sessions", sessions::store::purge, now - KEPT.max(state.settings.terms.undo));
     purge_all!(state, "refresh_tokens", sessions::refresh::store::purge, now - KEPT);
-    purge_all!(state, "challenges", challenge::store::purge, now - KEPT);
+    purge_all!(state, "challenges", challenge::store::purge, now);
     purge_all!(state, "proofs", proof::store::purge, now - KEPT);
     purge_all!(state, "quota_windows", rate_limit::store::purge, now);
     purge_all!(state, "alert_signals", alerts::store::purge, now - SIGNALS_KEPT);

@@ -54,7 +54,7 @@ pub const METRICS: &[Metric] = &[
     counter("portcullis_redis_outages_total", "", "times that Redis went away"),
     counter("portcullis_alert_signals_dropped_total", "", "signals of suspicious patterns that there was no room for"),
     counter("portcullis_alerts_total", "pattern", "suspicious patterns that were noticed"),
-    counter("portcullis_logins_total", "outcome", "sign-ins: `ok`, `refused`"),
+    counter("portcullis_logins_total", "outcome", "sign-ins: `ok`, `refused`, and `second_factor`, which was asked for"),
     counter("portcullis_refresh_replays_total", "", "sessions that ended because a refresh token came twice"),
     counter("portcullis_audit_events_total", "event", "audit events, by kind"),
     gauge("portcullis_password_hash_pending", "", "passwords that are hashed or wait for it"),

@@ -80,3 +80,21 @@ async fn the_owner_is_told_of_a_right_password_with_a_wrong_second_factor() {
     assert_eq!(thief.show(&token, json!({ "code": "000000" })).await.code(), "INVALID_SECOND_FACTOR");
     app.letter_about(ADA, "a wrong second factor").await;
 }
+
+#[actix_web::test]
+async fn letters_about_wrong_second_factors_do_not_use_up_the_others() {
+    let app = TestApp::with(&[("PORTCULLIS_NOTICE_QUOTA", "5"), ("PORTCULLIS_SECOND_FACTOR_QUOTA", "1000")]).await;
+    let (authenticator, _) = app.member(ADA).await.add_totp().await;
+    for _ in 0..7 {
+        let mut thief = app.visitor();
+        let token = thief.half_sign_in(ADA, PASSWORD).await;
+        assert_eq!(thief.show(&token, json!({ "code": "000000" })).await.code(), "INVALID_SECOND_FACTOR");
+    }
+    app.clock.advance(Duration::seconds(90));
+    let mut thief = app.visitor();
+    let token = thief.half_sign_in(ADA, PASSWORD).await;
+    assert_eq!(thief.show(&token, json!({ "code": authenticator.code(&app) })).await.status, 200);
+    app.letter_about(ADA, "/go/disown").await;
+    app.all_letters_sent().await;
+    assert_eq!(app.letters_to(ADA).iter().filter(|letter| letter.text.contains("a wrong second factor")).count(), 5);
+}
