@@ -15,7 +15,7 @@ form.addEventListener("submit", async (event) => {
   try {
     const response = await fetch(`/v1/me/export/${encodeURIComponent(id)}`);
     if (!response.ok) {
-      message.textContent = response.status === 401 ? "Sign in within this browser first, then try again." : (await response.json()).error.message;
+      message.textContent = response.status === 401 ? "Sign in anew within this browser, then try again." : (await response.json()).error.message;
       return;
     }
     const link = document.createElement("a");
