@@ -48,7 +48,16 @@ GRANT SELECT, INSERT, UPDATE (state_sealed, state_key_version, tries, used_at), 
 ALTER TABLE sessions
     -- until then the second assurance level lasts: it falls back to the first when nobody uses the session, and after a day
     ADD COLUMN aal2_until timestamptz,
+    -- when its owner signed in; `authenticated_at` moves on whenever they show once more who they are
+    ADD COLUMN started_at timestamptz,
+    -- when its owner last showed that they read the account's mail
+    ADD COLUMN mailbox_proven_at timestamptz,
     ADD CHECK (assurance = 1 OR aal2_until IS NOT NULL);
+UPDATE sessions SET started_at = authenticated_at;
+ALTER TABLE sessions ALTER COLUMN started_at SET NOT NULL;
+
+-- since when there is a second factor, whichever it was first; NULL: there is none
+ALTER TABLE users ADD COLUMN second_factor_since timestamptz;
 
 -- What a role allows counts only for who has shown a second factor.
 ALTER TABLE roles ADD COLUMN requires_second_factor boolean NOT NULL DEFAULT false;
@@ -70,8 +79,9 @@ BEGIN
     RETURN NEW;
 END $$;
 
--- An administrator's help for who has lost the second factor: a link to the owner's mailbox.
+-- An administrator's help for who has lost the second factor: a link to the owner's mailbox. And a code by which the owner agrees to
+-- the first second factor.
 ALTER TABLE mailed_proofs DROP CONSTRAINT mailed_proofs_purpose_check;
 ALTER TABLE mailed_proofs ADD CONSTRAINT mailed_proofs_purpose_check CHECK (purpose IN (
     'registration', 'invitation', 'password_reset', 'email_change', 'email_undo', 'disown_session', 'trust_device', 'keep_account',
-    'second_factor_reset'));
+    'second_factor_reset', 'first_factor'));

@@ -74,6 +74,9 @@ pub enum AccessError {
     /// The role is built in.
     #[error("the role is built in")]
     BuiltIn,
+    /// The role counts with a second factor only, and the actor has not shown one.
+    #[error("this needs a second factor")]
+    NeedsSecondFactor,
     /// Nobody could administer any more.
     #[error("the last administrator must stay")]
     LastAdministrator,
@@ -101,6 +104,13 @@ impl Actor {
         match self {
             Self::Person(account, ..) => Some(account),
             Self::CommandLine => None,
+        }
+    }
+
+    fn ensure_second_factor(self) -> Result<(), AccessError> {
+        match self {
+            Self::Person(_, _, level) if level < 2 => Err(AccessError::NeedsSecondFactor),
+            _ => Ok(()),
         }
     }
 }
@@ -268,6 +278,7 @@ pub async fn require_second_factor(
     if !held.outlasts(&role.permissions, None) {
         return Err(AccessError::BeyondOwn);
     }
+    actor.ensure_second_factor()?;
     let is_change = role.requires_second_factor != is_required;
     if is_change {
         store::require_second_factor(connection, name, is_required).await?;
@@ -298,6 +309,10 @@ async fn own_custom_role(
     let old = store::roles(connection).await?.into_iter().find(|role| role.name == name).ok_or(AccessError::NotFound)?;
     if old.built_in {
         return Err(AccessError::BuiltIn);
+    }
+    // else somebody without could do away with the demand, or with the role and make it anew
+    if old.requires_second_factor {
+        actor.ensure_second_factor()?;
     }
     if !held.outlasts(&old.permissions, None) || after.is_some_and(|after| !held.outlasts(after, None)) {
         return Err(AccessError::BeyondOwn);

@@ -70,7 +70,7 @@ pub async fn list_sessions(signed_in: SignedIn, state: Data<State>) -> Result<Ht
         device: session.device,
         address: session.address,
         transport: session.transport,
-        signed_in_at: session.authenticated_at,
+        signed_in_at: session.started_at,
         last_seen_at: session.last_seen_at,
         expires_at: session.absolute_expires_at,
         is_current: session.id == principal.session,

@@ -14,6 +14,7 @@ use crate::{
         shapes::{Code, OpaqueToken},
     },
     audit::{self, Entry, Event},
+    credentials::challenge,
     edge::{
         guard::{Anyone, Fresh, SignedIn},
         valid::{Field, Valid},
@@ -96,6 +97,7 @@ pub async fn confirm_email(anyone: Anyone, state: Data<State>, body: Valid<Json<
     proof::spend(&mut transaction, now, &proven).await?;
     let changed = accounts::store::change_email(&mut transaction, owner, &proven.email, now).await.map_err(taken_meanwhile)?;
     let old = changed.ok_or_else(|| ApiError::new(ErrorCode::InvalidProof))?;
+    challenge::store::end_all(&mut transaction, owner.0, now).await?;
     proof::store::end_proofs(&mut transaction, owner, &Purpose::ENDED_BY_RECOVERY, now).await?;
     proof::store::end_registrations(&mut transaction, &proven.email, now).await?;
     // the way back ends where it leads to: an address in between, which may be a stranger's, gets no link of its own

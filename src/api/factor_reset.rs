@@ -12,6 +12,7 @@ use crate::{
     },
     api::{
         mailed,
+        mfa::{lock_account, own_email},
         recovery::{FollowLink, check},
     },
     audit::{self, Entry, Event},
@@ -29,6 +30,8 @@ use actix_web::{
     HttpResponse,
     web::{Data, Json, Path},
 };
+use sqlx::PgConnection;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 /// Let somebody take a lost second factor away
@@ -39,14 +42,14 @@ use uuid::Uuid;
     responses((status = 204, description = "A letter is on its way")))]
 pub async fn allow_second_factor_reset(may: Fresh<May<UsersManage>>, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
     let (Fresh(may), id, now) = (may, id.0.into_inner(), state.clock.now());
-    let found = find(&mut *state.pool.acquire().await?, AccountId(id), now).await?.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
-    let email = Email::parse(&found.email).map_err(|reason| ApiError::internal(anyhow::anyhow!("a stored address {reason}")))?;
+    // looked at before anything is counted: nobody uses up the letters of somebody on whom they may not act
+    let mut looking = state.pool.begin().await?;
+    let email = helped(&mut looking, &may, id, now).await?;
+    looking.rollback().await?;
     mailed::spend_mailbox(&state, &email).await?;
     let mut transaction = state.pool.begin().await?;
-    role::begin_change(&mut transaction, may.actor(), Some(id), now).await?;
-    if !second_factor::store::factors(&mut transaction, id).await?.is_on() {
-        return Err(ApiError::new(ErrorCode::NotFound));
-    }
+    // and again behind the account's lock: the letter goes to the address that it has now
+    let email = helped(&mut transaction, &may, id, now).await?;
     proof::store::end_proofs(&mut transaction, AccountId(id), &[Purpose::SecondFactorReset], now).await?;
     let lifetime = state.settings.terms.factor_reset;
     let claim = Claim { purpose: Purpose::SecondFactorReset, email: &email, account: Some(AccountId(id)), session: None, lifetime };
@@ -56,6 +59,15 @@ pub async fn allow_second_factor_reset(may: Fresh<May<UsersManage>>, state: Data
     transaction.commit().await?;
     mailed::sent(&state);
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// The address of somebody who can be helped, behind the locks of authority, mailbox and account.
+async fn helped(connection: &mut PgConnection, may: &May<UsersManage>, id: Uuid, now: OffsetDateTime) -> Result<Email, ApiError> {
+    role::begin_change(connection, may.actor(), Some(id), now).await?;
+    let none = || ApiError::new(ErrorCode::NotFound);
+    find(connection, AccountId(id), now).await?.ok_or_else(none)?;
+    let email = lock_account(connection, id).await.map_err(|_| none())?;
+    if second_factor::store::factors(connection, id).await?.is_on() { Ok(email) } else { Err(none()) }
 }
 
 /// Take a lost second factor away
@@ -70,6 +82,10 @@ pub async fn reset_second_factor(anyone: Anyone, state: Data<State>, body: Valid
     let mut transaction = state.pool.begin().await?;
     proof::spend(&mut transaction, now, &proven).await?;
     accounts::store::lock(&mut transaction, owner).await?;
+    // an address that the account had before proves nothing
+    if own_email(&mut transaction, owner.0).await?.as_str() != proven.email.as_str() {
+        return Err(ApiError::new(ErrorCode::InvalidProof));
+    }
     second_factor::remove_all(&mut transaction, owner.0, now).await?;
     sessions::end_all(&mut transaction, &state.revocations, owner.0, now).await?;
     audit::record(&mut transaction, &state.keyring, now, Entry::own(Event::SecondFactorReset, &anyone.caller.origin, owner.0)).await?;

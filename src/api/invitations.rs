@@ -149,7 +149,8 @@ pub async fn list(may: May<InvitationsManage>, state: Data<State>, query: Valid<
 /// Take an invitation back
 #[utoipa::path(delete, path = "/v1/invitations/{id}", tag = "invitations", params(("id" = Uuid, Path, description = "The invitation")),
     responses((status = 204, description = "Its link is worth nothing any more")))]
-pub async fn revoke(may: May<InvitationsManage>, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
+pub async fn revoke(may: Fresh<May<InvitationsManage>>, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
+    let Fresh(may) = may;
     let (id, now) = (id.0.into_inner(), state.clock.now());
     let mut transaction = state.pool.begin().await?;
     let roles = store::revoke(&mut transaction, id, now).await?.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;

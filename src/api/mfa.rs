@@ -4,9 +4,12 @@
 
 use crate::{
     access::{Principal, role, store::assignments_of},
-    accounts::{self, AccountId, Email},
+    accounts::{
+        self, AccountId, Email,
+        proof::{self, Purpose},
+    },
     api::{
-        mailed,
+        mailbox, mailed,
         shapes::{OtpauthUri, Picture, RecoveryCode, TotpCode, TotpSecret},
         step_up::{Raising, Renewed, raise, renewed},
         tokens,
@@ -19,7 +22,7 @@ use crate::{
     },
     edge::{
         guard::{Caller, Fresh, SignedIn},
-        rate_limit::{Count, Quota, give_back, spend as count},
+        rate_limit::{Count, Quota, spend},
         valid::Valid,
     },
     error::{ApiError, ErrorCode},
@@ -29,7 +32,7 @@ use crate::{
 };
 use actix_session::Session;
 use actix_web::{
-    HttpResponse,
+    HttpResponse, HttpResponseBuilder,
     web::{Data, Json},
 };
 use garde::Validate;
@@ -39,6 +42,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 /// One's own second factors.
 #[derive(Serialize, ToSchema)]
@@ -95,13 +99,16 @@ pub struct TotpEnrolment {
 
 /// Begin with an authenticator app
 ///
-/// Gives a new seed for it. Until a code of it is confirmed nothing changes; asking again gives another seed.
+/// Gives a new seed for it. Until a code of it is confirmed nothing changes; asking again gives another seed. The account's first second
+/// factor needs the owner's agreement by mail.
 #[utoipa::path(post, path = "/v1/me/mfa/totp", tag = "me",
     responses((status = 201, description = "The seed", body = TotpEnrolment)))]
 pub async fn begin_totp(signed_in: Fresh<SignedIn>, state: Data<State>) -> Result<HttpResponse, ApiError> {
-    let account = signed_in.0.principal.account;
+    let principal = signed_in.0.principal;
+    let account = principal.account;
     let mut transaction = state.pool.begin().await?;
-    let email = own_email(&mut transaction, account).await?;
+    let email = lock_account(&mut transaction, account).await?;
+    mailbox::ensure_agreed(&mut transaction, &state, &principal).await?;
     let issuer = state.settings.public_url.host();
     let made = totp::enrol(&mut transaction, &state.keyring, account, (&issuer, email.as_str()), state.clock.now()).await?;
     let totp::Enrolment { secret, uri, qr_svg } = made.ok_or_else(|| ApiError::new(ErrorCode::AlreadyExists))?;
@@ -143,23 +150,39 @@ pub async fn confirm_totp(
 ) -> Result<HttpResponse, ApiError> {
     let Fresh(SignedIn { principal, caller }) = signed_in;
     let (account, code, now) = (principal.account, body.0.into_inner().code, state.clock.now());
-    let spent = count(&state, &[Count::of(&state, Quota::SecondFactor, &[&account.to_string(), "confirmation"])]).await?;
+    spend_change(&state, account).await?;
     tokens::know_keys(&state).await?;
     let mut transaction = state.pool.begin().await?;
-    accounts::store::lock(&mut transaction, AccountId(account)).await?;
+    lock_account(&mut transaction, account).await?;
+    mailbox::ensure_agreed(&mut transaction, &state, &principal).await?;
     let before = factors(&mut transaction, account).await?;
-    if !totp::spend(&mut transaction, &state.keyring, account, &code, false, now).await? {
+    let since = now - state.settings.terms.challenge;
+    if !totp::confirm(&mut transaction, &state.keyring, account, &code, since, now).await? {
+        transaction.rollback().await?;
         let entry = Entry::own(Event::SecondFactorRefused, &caller.origin, account).refused();
-        drop(transaction);
         audit::record(&mut *state.pool.acquire().await?, &state.keyring, now, entry).await?;
         return Err(ApiError::new(ErrorCode::InvalidSecondFactor));
     }
-    store::confirm_totp(&mut transaction, account, now).await?;
     let added = added(&mut transaction, &state, (&principal, &caller), before, ("totp", vec!["otp".into(), "mfa".into()])).await?;
     transaction.commit().await?;
-    give_back(&state, &spent).await?;
     mailed::sent(&state);
-    Ok(HttpResponse::Ok().json(added.into_body(&session)?))
+    let mut response = HttpResponse::Ok();
+    let body = added.into_body(&mut response, &state, &session)?;
+    Ok(response.json(body))
+}
+
+/// Counts a change of second factors or ways in, which is told by letter.
+pub(super) async fn spend_change(state: &State, account: Uuid) -> Result<(), ApiError> {
+    spend(state, &[Count::of(state, Quota::FactorChanges, &[&account.to_string()])]).await.map(drop)
+}
+
+/// Waits for its turn with the account of a signed-in person, and gives its address. The mailbox comes before the account, as everywhere.
+pub(super) async fn lock_account(connection: &mut PgConnection, account: Uuid) -> Result<Email, ApiError> {
+    let email = own_email(connection, account).await?;
+    proof::store::lock_mailbox(connection, &email).await?;
+    accounts::store::lock(connection, AccountId(account)).await?;
+    // changed meanwhile
+    if own_email(connection, account).await?.as_str() == email.as_str() { Ok(email) } else { Err(ApiError::new(ErrorCode::Unavailable)) }
 }
 
 /// A second factor that was set up, before the commit.
@@ -170,9 +193,9 @@ pub(super) struct Added {
 
 impl Added {
     /// After the commit.
-    pub fn into_body(self, session: &Session) -> Result<FactorAdded, ApiError> {
+    pub fn into_body(self, response: &mut HttpResponseBuilder, state: &State, session: &Session) -> Result<FactorAdded, ApiError> {
         let recovery_codes = self.recovery_codes.iter().map(|code| code.expose_secret().to_owned()).collect();
-        Ok(FactorAdded { recovery_codes, session: renewed(session, self.raising)? })
+        Ok(FactorAdded { recovery_codes, session: renewed(response, state, session, self.raising)? })
     }
 }
 
@@ -189,6 +212,8 @@ pub(super) async fn added(
     let is_first = !before.is_on();
     let ended = if is_first { sessions::end_others(connection, &state.revocations, principal, now).await? } else { 0 };
     let recovery_codes = if is_first { recovery::replace(connection, &state.keyring, account, now).await? } else { Vec::new() };
+    store::note_since(connection, account, true, now).await?;
+    proof::store::end_proofs(connection, AccountId(account), &[Purpose::SecondFactorReset], now).await?;
     let raising = raise(connection, state, principal, &Assured { level: 2, amr, at: now }).await?;
     let detail = json!({ "method": method, "sessions": ended });
     let entry = Entry::own(Event::SecondFactorAdded, &caller.origin, account).detail(detail);
@@ -200,36 +225,49 @@ pub(super) async fn added(
 
 /// Remove the authenticator app
 ///
-/// With the last second factor the recovery codes go, too, and sign-ins ask for none any more.
-#[utoipa::path(delete, path = "/v1/me/mfa/totp", tag = "me", responses((status = 204, description = "It is gone")))]
-pub async fn remove_totp(signed_in: Fresh<SignedIn>, state: Data<State>) -> Result<HttpResponse, ApiError> {
+/// With the last second factor the recovery codes go, too, every other session ends, and this one is one without.
+#[utoipa::path(delete, path = "/v1/me/mfa/totp", tag = "me",
+    responses((status = 200, description = "It is gone; what carries the session now", body = Renewed, headers(("Set-Cookie")))))]
+pub async fn remove_totp(signed_in: Fresh<SignedIn>, state: Data<State>, session: Session) -> Result<HttpResponse, ApiError> {
     let Fresh(SignedIn { principal, caller }) = signed_in;
+    spend_change(&state, principal.account).await?;
+    tokens::know_keys(&state).await?;
     let mut transaction = state.pool.begin().await?;
-    accounts::store::lock(&mut transaction, AccountId(principal.account)).await?;
+    lock_account(&mut transaction, principal.account).await?;
     if !store::remove_totp(&mut transaction, principal.account).await? {
         return Err(ApiError::new(ErrorCode::NotFound));
     }
-    removed(&mut transaction, &state, (&principal, &caller), "totp").await?;
+    let raising = removed(&mut transaction, &state, (&principal, &caller), "totp").await?;
     transaction.commit().await?;
     mailed::sent(&state);
-    Ok(HttpResponse::NoContent().finish())
+    let mut response = HttpResponse::Ok();
+    let body = renewed(&mut response, &state, &session, raising)?;
+    Ok(response.json(body))
 }
 
-/// What goes with every second factor that is removed, in the caller's transaction.
+/// What goes with every second factor that is removed, in the caller's transaction, behind the account's lock: the second level does not
+/// outlive the last of them. [`tokens::know_keys`] comes before it.
 pub(super) async fn removed(
     connection: &mut PgConnection,
     state: &State,
     (principal, caller): (&Principal, &Caller),
     method: &str,
-) -> Result<(), ApiError> {
-    let account = principal.account;
-    if !factors(connection, account).await?.is_on() {
+) -> Result<Raising, ApiError> {
+    let (account, now) = (principal.account, state.clock.now());
+    let is_on = factors(connection, account).await?.is_on();
+    store::note_since(connection, account, is_on, now).await?;
+    proof::store::end_proofs(connection, AccountId(account), &[Purpose::SecondFactorReset], now).await?;
+    if !is_on {
         store::remove_codes(connection, account).await?;
+        sessions::end_others(connection, &state.revocations, principal, now).await?;
     }
+    let assured = Assured { level: if is_on { principal.assurance } else { 1 }, amr: Vec::new(), at: principal.authenticated_at };
+    let raising = raise(connection, state, principal, &assured).await?;
     let entry = Entry::own(Event::SecondFactorRemoved, &caller.origin, account).detail(json!({ "method": method }));
-    audit::record(connection, &state.keyring, state.clock.now(), entry).await?;
+    audit::record(connection, &state.keyring, now, entry).await?;
     let email = own_email(connection, account).await?;
-    Ok(mailed::send(connection, state, &email, Letter::SecondFactorRemoved(method)).await?)
+    mailed::send(connection, state, &email, Letter::SecondFactorRemoved(method)).await?;
+    Ok(raising)
 }
 
 /// Ten codes.
@@ -248,8 +286,9 @@ pub struct RecoveryCodes {
 pub async fn replace_recovery_codes(signed_in: Fresh<SignedIn>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let Fresh(SignedIn { principal, caller }) = signed_in;
     let (account, now) = (principal.account, state.clock.now());
+    spend_change(&state, account).await?;
     let mut transaction = state.pool.begin().await?;
-    accounts::store::lock(&mut transaction, AccountId(account)).await?;
+    lock_account(&mut transaction, account).await?;
     if !factors(&mut transaction, account).await?.is_on() {
         return Err(ApiError::new(ErrorCode::NotFound));
     }
@@ -263,7 +302,7 @@ pub async fn replace_recovery_codes(signed_in: Fresh<SignedIn>, state: Data<Stat
 }
 
 /// The address of a signed-in person.
-pub(super) async fn own_email(connection: &mut PgConnection, account: uuid::Uuid) -> Result<Email, ApiError> {
+pub(super) async fn own_email(connection: &mut PgConnection, account: Uuid) -> Result<Email, ApiError> {
     let owner = accounts::store::find_own(connection, AccountId(account)).await?.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
     Email::parse(&owner.email).map_err(|reason| ApiError::internal(anyhow::anyhow!("a stored address {reason}")))
 }

@@ -12,6 +12,7 @@ mod health;
 mod invitations;
 mod login;
 mod logout;
+mod mailbox;
 mod mailed;
 mod me;
 mod mfa;
@@ -36,7 +37,8 @@ use crate::{
     edge::guard::{Anyone, Fresh, May, SignedIn, WithCookie, WithToken},
     error::ErrorCode::{
         AlreadyExists, BuiltInRole, Forbidden, InvalidChallenge, InvalidCredentials, InvalidProof, InvalidRefreshToken, InvalidSecondFactor,
-        LastAdministrator, NotFound, RateLimited, RefreshTokenReplayed, RegistrationClosed, StepUpRequired, TooMany, WrongPassword,
+        LastAdministrator, MailboxProofRequired, NotFound, RateLimited, RefreshTokenReplayed, RegistrationClosed, StepUpRequired, TooMany,
+        WrongPassword,
     },
 };
 use actix_web::web::ServiceConfig;
@@ -92,8 +94,10 @@ fn table() -> Routes {
         .open_to::<Fresh<SignedIn>>()
         .route(password::__path_change_password, password::change_password, &[WrongPassword])
         .route(email::__path_change_email, email::change_email, &[])
-        .route(mfa::__path_begin_totp, mfa::begin_totp, &[AlreadyExists])
-        .route(mfa::__path_confirm_totp, mfa::confirm_totp, &[InvalidSecondFactor])
+        .route(mfa::__path_begin_totp, mfa::begin_totp, &[AlreadyExists, MailboxProofRequired])
+        .route(mfa::__path_confirm_totp, mfa::confirm_totp, &[InvalidSecondFactor, MailboxProofRequired])
+        .route(mailbox::__path_request_mailbox_code, mailbox::request_mailbox_code, &[])
+        .route(mailbox::__path_confirm_mailbox, mailbox::confirm_mailbox, &[InvalidProof])
         .route(mfa::__path_remove_totp, mfa::remove_totp, &[NotFound])
         .route(mfa::__path_replace_recovery_codes, mfa::replace_recovery_codes, &[NotFound])
         .route(personal_data::__path_request_export, personal_data::request_export, &[])
@@ -107,11 +111,11 @@ fn table() -> Routes {
         &[],
     );
     routes
-        .open_to::<May<UsersManage>>()
+        .open_to::<Fresh<May<UsersManage>>>()
         .route(users::__path_set_disabled, users::set_disabled, &[LastAdministrator])
         .route(users::__path_set_department, users::set_department, &[])
-        .route(users::__path_end_sessions, users::end_sessions, &[]);
-    routes.open_to::<Fresh<May<UsersManage>>>().route(factor_reset::__path_allow_second_factor_reset, factor_reset::allow_second_factor_reset, &[]);
+        .route(users::__path_end_sessions, users::end_sessions, &[])
+        .route(factor_reset::__path_allow_second_factor_reset, factor_reset::allow_second_factor_reset, &[]);
     routes.open_to::<Fresh<May<RolesAssign>>>().route(users::__path_set_roles, users::set_roles, &[LastAdministrator]);
     routes.open_to::<May<RolesRead>>().route(roles::__path_list, roles::list, &[]).route(roles::__path_permissions, roles::permissions, &[]);
     routes
@@ -120,8 +124,8 @@ fn table() -> Routes {
         .route(roles::__path_change, roles::change, &[BuiltInRole])
         .route(roles::__path_require_second_factor, roles::require_second_factor, &[])
         .route(roles::__path_delete, roles::delete, &[BuiltInRole]);
-    routes.open_to::<Fresh<May<InvitationsManage>>>().route(invitations::__path_create, invitations::create, &[]);
-    routes.open_to::<May<InvitationsManage>>().route(invitations::__path_list, invitations::list, &[]).route(
+    routes.open_to::<May<InvitationsManage>>().route(invitations::__path_list, invitations::list, &[]);
+    routes.open_to::<Fresh<May<InvitationsManage>>>().route(invitations::__path_create, invitations::create, &[]).route(
         invitations::__path_revoke,
         invitations::revoke,
         &[],

@@ -4,13 +4,14 @@
 use crate::{
     access::role::{self, Actor},
     accounts::{
-        self, AccountId, Email,
+        self, AccountId,
         export::{AT_MOST_EVERY, Export, store},
         proof::{self, Claim, Proof, Purpose},
     },
     api::{
         logout::take_away,
         mailed,
+        mfa::lock_account,
         recovery::{FollowLink, check, put_out, start_over},
         shapes::ExportStatus,
     },
@@ -128,8 +129,7 @@ pub async fn close_account(signed_in: Fresh<SignedIn>, state: Data<State>, sessi
     let (owner, now, grace) = (AccountId(principal.account), state.clock.now(), state.settings.terms.erasure);
     let mut transaction = state.pool.begin().await?;
     role::begin_change(&mut transaction, Actor::Person(owner.0, None, principal.assurance), None, now).await?;
-    let account = accounts::store::find_own(&mut transaction, owner).await?;
-    let email = account.and_then(|account| Email::parse(&account.email).ok()).ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
+    let email = lock_account(&mut transaction, owner.0).await?;
     if !accounts::store::close(&mut transaction, owner, now + grace, now).await? {
         return Err(ApiError::new(ErrorCode::Unauthenticated));
     }

@@ -4,7 +4,7 @@ use crate::{
     access::role::AccessError,
     accounts::proof::ProofError,
     credentials::{challenge::ChallengeError, password::NewPasswordError, second_factor::FactorError},
-    error::{ApiError, ErrorCode},
+    error::{ApiError, ErrorCode, StepUp},
     platform::{crypto::Unsealable, db::StoreError},
 };
 
@@ -71,6 +71,7 @@ impl From<AccessError> for ApiError {
             AccessError::Exists => Self::new(ErrorCode::AlreadyExists),
             AccessError::BuiltIn => Self::new(ErrorCode::BuiltInRole),
             AccessError::LastAdministrator => Self::new(ErrorCode::LastAdministrator),
+            AccessError::NeedsSecondFactor => Self::step_up(StepUp { assurance: 2, max_age: None }),
             AccessError::TooMany => Self::new(ErrorCode::TooMany),
             AccessError::Database(error) => error.into(),
         }

@@ -16,7 +16,7 @@ use crate::{
         guard::{Fresh, May},
         valid::{Field, Segment, Valid},
     },
-    error::{ApiError, StepUp},
+    error::ApiError,
     state::State,
 };
 use actix_web::{
@@ -213,9 +213,6 @@ pub async fn require_second_factor(
     body: Valid<Json<RequireSecondFactor>>,
 ) -> Result<HttpResponse, ApiError> {
     let (Fresh(may), RoleName(name), is_required, now) = (may, name.0.into_inner(), body.0.required, state.clock.now());
-    if may.principal.assurance < 2 {
-        return Err(ApiError::step_up(StepUp { assurance: 2, max_age: None }));
-    }
     let mut transaction = state.pool.begin().await?;
     let (role, is_change) = role::require_second_factor(&mut transaction, may.actor(), &name, is_required, now).await?;
     if is_change {

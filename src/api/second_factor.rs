@@ -1,10 +1,10 @@
 //! The second half of a sign-in: whoever has shown the first factor shows the second. Wrong ones are counted before they are looked at: for
-//! the account and the device, for the sign-in under way, and with the wrong passwords in a row. What is right is spent in the
+//! the account and the device, for the sign-in under way, in a row, and with the wrong passwords in a row. What is right is spent in the
 //! transaction that starts the session.
 //! Practices 10.mfa, 4.brute-force. Attacks: `tests/suite/attacks/s10_access_control/`.
 
 use crate::{
-    accounts::{self, AccountId, Email},
+    accounts::{self, AccountId, Email, proof},
     api::{
         login::note_wrong_password,
         mailed,
@@ -19,7 +19,7 @@ use crate::{
     edge::{
         guard::{Anyone, Caller},
         known_device::KnownDevice,
-        rate_limit::{Count, Quota, give_back, spend as count},
+        rate_limit::{self, Count, Quota, forget, give_back, spend as count_all},
         valid::Valid,
     },
     error::{ApiError, ErrorCode},
@@ -84,12 +84,15 @@ pub(super) async fn spend(
 ) -> Result<Option<Spent>, ApiError> {
     let (keyring, now) = (&state.keyring, state.clock.now());
     let (is_right, method) = match shown {
-        Shown::Totp(code) => (totp::spend(connection, keyring, account, code, true, now).await?, Method::Totp),
+        Shown::Totp(code) => (totp::spend(connection, keyring, account, code, now).await?, Method::Totp),
         Shown::RecoveryCode(code) => (recovery::spend(connection, keyring, account, code, now).await?, Method::RecoveryCode),
     };
     if !is_right {
         return Ok(None);
     }
+    forget(state, connection, Count::of(state, Quota::SecondFactorFailures, &[&account.to_string()])).await?;
+    // whoever shows it has not lost it
+    accounts::proof::store::end_proofs(connection, AccountId(account), &[proof::Purpose::SecondFactorReset], now).await?;
     if method == Method::RecoveryCode {
         let left = factors(connection, account).await?.recovery_codes;
         // never suppressed: there are ten at most
@@ -98,11 +101,38 @@ pub(super) async fn spend(
     Ok(Some(Spent { method }))
 }
 
-/// What is counted before a second factor is looked at. Devices that the account knows have a count of their own, so that an attack does
-/// not lock the owner out.
-pub(super) fn counts(state: &State, account: Uuid, email: &Email, device: Option<&KnownDevice>) -> [Count; 2] {
-    let device = device.map_or_else(|| "unknown".to_owned(), |device| device.id.to_string());
-    [Count::of(state, Quota::SecondFactor, &[&account.to_string(), &device]), Count::of(state, Quota::LoginFailures, &[email.as_str()])]
+/// Where a second factor is shown.
+pub(super) enum Place<'p> {
+    SignIn(Option<&'p KnownDevice>),
+    Session,
+}
+
+/// Counts a second factor before it is looked at. Devices that the account knows have a count of their own, and so have recovery codes, so
+/// that an attack does not lock the owner out. After very many wrong codes in a row (NIST SP 800-63B-4 §3.2.2) codes of the app count for
+/// nothing, wherever they come from: a new device or a new password brings no more guesses.
+pub(super) async fn count(state: &State, account: Uuid, place: Place<'_>, shown: &Shown) -> Result<Counted, ApiError> {
+    let account = account.to_string();
+    let place = match place {
+        Place::SignIn(None) => "unknown".to_owned(),
+        Place::SignIn(Some(device)) => device.id.to_string(),
+        Place::Session => "signed in".to_owned(),
+    };
+    let counts = match shown {
+        Shown::Totp(_) => {
+            vec![Count::of(state, Quota::SecondFactor, &[&account, &place]), Count::of(state, Quota::SecondFactorFailures, &[&account])]
+        }
+        Shown::RecoveryCode(_) => vec![Count::of(state, Quota::SecondFactor, &[&account, &place, "recovery code"])],
+    };
+    let spent = count_all(state, &counts).await?;
+    let is_beyond = matches!(shown, Shown::Totp(_)) && spent.is_beyond(state, Quota::SecondFactorFailures);
+    Ok(Counted { spent, is_beyond })
+}
+
+/// What was counted.
+pub(super) struct Counted {
+    pub spent: rate_limit::Spent,
+    /// There were too many wrong ones: this one is wrong whatever it is.
+    pub is_beyond: bool,
 }
 
 /// The second factor of a sign-in: one of `code` and `recovery_code`.
@@ -138,15 +168,19 @@ pub async fn verify_second_factor(
     let VerifySecondFactor { mfa_token, code, recovery_code } = body.0.into_inner();
     let shown = Shown::of(code, recovery_code)?;
     let (id, evidence) = awaited(&state, &anyone.caller, mfa_token).await?;
-    let spent = count(&state, &counts(&state, evidence.account, &evidence.email, evidence.device.as_ref())).await?;
+    let failures = Count::of(&state, Quota::LoginFailures, &[evidence.email.as_str()]);
+    let Counted { spent, is_beyond } = count(&state, evidence.account, Place::SignIn(evidence.device.as_ref()), &shown).await?;
+    let with_passwords = count_all(&state, &[failures]).await?;
     let tries = challenge::count_try(&mut *state.pool.acquire().await?, id, state.clock.now()).await;
     let about = (evidence.account, evidence.email.clone(), evidence.device.is_some());
     let completed = match &tries {
+        Ok(_) if is_beyond => Ok(None),
         Ok(_) => sign_in::complete(&state, &anyone, &session, evidence, (id, &shown)).await,
         Err(_) => Err(ApiError::new(ErrorCode::InvalidChallenge)),
     };
     if !matches!(completed, Ok(None)) {
         give_back(&state, &spent).await?;
+        give_back(&state, &with_passwords).await?;
     }
     match completed? {
         Some(answer) => Ok(answer),
@@ -156,7 +190,7 @@ pub async fn verify_second_factor(
 
 /// The sign-in that this token finishes, within the quota of wrong ones from one network.
 pub(super) async fn awaited(state: &State, caller: &Caller, token: String) -> Result<(Uuid, Evidence), ApiError> {
-    let spent = count(state, &[Count::of(state, Quota::WrongProofs, &[&caller.client.network().to_string()])]).await?;
+    let spent = count_all(state, &[Count::of(state, Quota::WrongProofs, &[&caller.client.network().to_string()])]).await?;
     let (keyring, now, token) = (&state.keyring, state.clock.now(), SecretToken::sent(token));
     let found = challenge::find(&mut *state.pool.acquire().await?, keyring, now, Purpose::SignIn, &token).await;
     if !matches!(found, Err(ChallengeError::Invalid)) {

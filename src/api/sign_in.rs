@@ -242,6 +242,7 @@ async fn start_in_transaction(
 ) -> Result<Outcome, ApiError> {
     let (now, account, transport) = (state.clock.now(), evidence.account, evidence.carriage.transport);
     let mut transaction = state.pool.begin().await?;
+    proof::store::lock_mailbox(&mut transaction, &evidence.email).await?;
     let is_first = accounts::store::mark_signed_in(&mut transaction, AccountId(account), now).await?;
     // proof or account changed while it was verified
     let (Some(is_first), true) = (is_first, evidence.basis.holds(&mut transaction, account).await?) else {

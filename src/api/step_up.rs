@@ -1,35 +1,43 @@
 //! Showing once more who one is, in a session that is there: what changes an account or authority asks for it. With a second factor where the
-//! account has one; the password alone is not enough then. The session goes on under a new id and with a new CSRF token, or with a
-//! new access token.
+//! account has one; the password alone is not enough then. The session goes on under a new key and with a new CSRF token, or with new
+//! tokens: what was copied before is worth nothing.
 //! Practices 10.step-up, 13.rotate, 14.rotation. Attacks: `tests/suite/attacks/s10_access_control/stale_session.rs`.
 
 use crate::{
     access::{Principal, Transport},
-    accounts::{self, AccountId, Email},
+    accounts::{self, AccountId},
     api::{
         csrf::bind_cookie,
+        login::note_wrong_password,
+        mailed,
+        mfa::{lock_account, own_email},
         reauthenticate::reauthenticate,
-        second_factor::{self, Shown},
-        shapes::{AccessToken, Assurance, CurrentPassword, OpaqueToken, RecoveryCode, TokenType, TotpCode},
-        tokens,
+        second_factor::{self, Counted, Place, Shown},
+        shapes::{Assurance, CurrentPassword, OpaqueToken, RecoveryCode, TotpCode},
+        tokens::{self, Grant, RefreshIn, Tokens},
     },
     audit::{self, Entry, Event},
-    credentials::{self, password::Password},
+    credentials::{
+        self,
+        password::{Password, StoredHash},
+    },
     edge::{
         guard::{Caller, SignedIn, demanded_of},
-        rate_limit::{Count, Quota, give_back, spend as count},
+        rate_limit::give_back,
         valid::Valid,
     },
     error::{ApiError, ErrorCode},
+    platform::crypto::SecretToken,
     sessions::{
         self, Assured,
-        assurance::{self, Raised},
+        assurance::{self, AAL2_LONGEST, Raised},
+        refresh,
     },
     state::State,
 };
 use actix_session::Session;
 use actix_web::{
-    HttpResponse,
+    HttpResponse, HttpResponseBuilder,
     web::{Data, Json},
 };
 use garde::Validate;
@@ -38,12 +46,14 @@ use serde_json::json;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
-/// A proof of who one is: one of `password`, `code` and `recovery_code`.
+/// A proof of who one is: `password`, where the account has no second factor; else one of `code` and `recovery_code`, and the password beside
+/// it when signing in was more than a day ago.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepUp {
-    /// The account's password, where it has no second factor.
+    /// The account's password.
     #[garde(skip)]
     #[schema(value_type = Option<CurrentPassword>)]
     password: Option<Password>,
@@ -64,18 +74,10 @@ pub struct Renewed {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<OpaqueToken>, nullable = false)]
     csrf_token: Option<String>,
-    /// An access token that tells of the proof, where tokens carry the session. The refresh token stays.
+    /// New tokens, where tokens carry it. Those before are worth nothing any more, and the session has another id.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<AccessToken>, nullable = false)]
-    access_token: Option<String>,
-    /// How the access token is sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<TokenType>, nullable = false)]
-    token_type: Option<&'static str>,
-    /// Seconds that the access token is good.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 0, maximum = 86400, example = 900, nullable = false)]
-    expires_in: Option<i64>,
+    #[schema(nullable = false)]
+    tokens: Option<Tokens>,
     /// The session's authenticator assurance level.
     #[schema(value_type = Assurance)]
     assurance: i16,
@@ -84,113 +86,144 @@ pub struct Renewed {
     authenticated_at: OffsetDateTime,
 }
 
-/// A session that is raised, and the access token that says so.
+/// A session that is raised, and its new tokens.
 pub(super) struct Raising {
     principal: Principal,
-    access_token: Option<(String, i64)>,
+    granted: Option<(Grant, (String, i64))>,
 }
 
 /// Notes in the caller's transaction that the session's owner has shown who they are. [`tokens::know_keys`] comes before it.
 pub(super) async fn raise(connection: &mut PgConnection, state: &State, principal: &Principal, assured: &Assured) -> Result<Raising, ApiError> {
     let now = state.clock.now();
-    let raised = assurance::raise(connection, principal.account, principal.session, assured, now).await?;
-    let Raised { amr, absolute_expires_at } = raised.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
-    let principal = Principal { assurance: assured.level, authenticated_at: assured.at, ..*principal };
-    let access_token = match principal.transport {
+    let raised = assurance::raise(connection, &state.revocations, principal, assured, now).await?;
+    let Raised { session, amr, idle_expires_at, absolute_expires_at, has_tie } = raised.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
+    let principal = Principal { session, assurance: assured.level, authenticated_at: assured.at, ..*principal };
+    let granted = match principal.transport {
         Transport::Cookie => None,
-        Transport::Token => Some(tokens::access_token(connection, state, principal, amr, absolute_expires_at).await?),
+        Transport::Token => {
+            let tie = has_tie.then(SecretToken::generate);
+            let refresh_token = refresh::first(connection, session, tie.as_ref(), now).await?;
+            let amr = assurance::counting(amr, assured.level);
+            let access_token = tokens::access_token(connection, state, principal, amr, absolute_expires_at).await?;
+            Some((Grant { principal, refresh_token, tie, idle_expires_at, absolute_expires_at }, access_token))
+        }
     };
-    Ok(Raising { principal, access_token })
+    Ok(Raising { principal, granted })
 }
 
-/// After the commit: the cookie gets a new key.
-pub(super) fn renewed(session: &Session, raising: Raising) -> Result<Renewed, ApiError> {
-    let Raising { principal, access_token } = raising;
-    let csrf_token = match principal.transport {
-        Transport::Cookie => Some(bind_cookie(session, principal.session)?),
-        Transport::Token => None,
+/// After the commit: the cookie gets a new key, or the answer the new tokens.
+pub(super) fn renewed(response: &mut HttpResponseBuilder, state: &State, session: &Session, raising: Raising) -> Result<Renewed, ApiError> {
+    let Raising { principal: Principal { session: id, assurance, authenticated_at, .. }, granted } = raising;
+    let (csrf_token, tokens) = match granted {
+        None => (Some(bind_cookie(session, id)?), None),
+        Some((grant, access_token)) => {
+            let refresh_in = if grant.tie.is_some() { RefreshIn::Cookie } else { RefreshIn::Body };
+            (None, Some(tokens::give(response, state, grant, access_token, refresh_in)))
+        }
     };
-    let (access_token, expires_in) = access_token.unzip();
-    let token_type = access_token.as_ref().map(|_| "Bearer");
-    let Principal { assurance, authenticated_at, .. } = principal;
-    Ok(Renewed { csrf_token, access_token, token_type, expires_in, assurance, authenticated_at })
+    Ok(Renewed { csrf_token, tokens, assurance, authenticated_at })
 }
 
 /// Show once more that it is you
 ///
 /// With a second factor where the account has one, else with the password. Then, for some minutes, calls that change the account or
-/// authority are let through. Wrong ones are counted; after very many in a row the session ends.
+/// authority are let through. Wrong ones are counted.
 #[utoipa::path(post, path = "/v1/auth/step-up", tag = "auth", request_body = StepUp,
     responses((status = 200, description = "What carries the session now", body = Renewed, headers(("Set-Cookie")))))]
 pub async fn step_up(signed_in: SignedIn, state: Data<State>, session: Session, body: Valid<Json<StepUp>>) -> Result<HttpResponse, ApiError> {
     let SignedIn { principal, caller } = signed_in;
     let StepUp { password, code, recovery_code } = body.0.into_inner();
-    let raising = match password {
-        Some(password) if code.is_none() && recovery_code.is_none() => by_password(&state, &principal, &caller, &password).await?,
-        Some(_) => return Err(ApiError::invalid_field("password", "is given with something else")),
-        None => by_second_factor(&state, &principal, &caller, &Shown::of(code, recovery_code)?).await?,
+    let shown = if code.is_some() || recovery_code.is_some() { Some(Shown::of(code, recovery_code)?) } else { None };
+    let verified = match &password {
+        Some(password) => {
+            let demanded = demanded_of(&state, &principal).await?;
+            if shown.is_none() && demanded.assurance > 1 {
+                return Err(ApiError::step_up(demanded));
+            }
+            Some(reauthenticate(&state, &principal, &caller, password).await?)
+        }
+        None => None,
     };
-    Ok(HttpResponse::Ok().json(renewed(&session, raising)?))
+    tokens::know_keys(&state).await?;
+    let raising = match (shown, verified) {
+        (None, None) => return Err(ApiError::invalid_field("password", "or code or recovery_code must be given")),
+        (None, Some(verified)) => by_password(&state, &principal, &caller, &verified).await?,
+        (Some(shown), verified) => by_second_factor(&state, &principal, &caller, &shown, verified.as_ref()).await?,
+    };
+    let mut response = HttpResponse::Ok();
+    let body = renewed(&mut response, &state, &session, raising)?;
+    Ok(response.json(body))
 }
 
-async fn by_password(state: &State, principal: &Principal, caller: &Caller, password: &Password) -> Result<Raising, ApiError> {
-    let demanded = demanded_of(state, principal).await?;
-    if demanded.assurance > 1 {
-        return Err(ApiError::step_up(demanded));
-    }
-    let verified = reauthenticate(state, principal, caller, password).await?;
-    tokens::know_keys(state).await?;
-    let now = state.clock.now();
+/// Changed while it was verified: whoever holds this session may not be the owner.
+async fn confirm(connection: &mut PgConnection, account: Uuid, verified: &StoredHash) -> Result<(), ApiError> {
+    let is_same = credentials::store::confirm_password(connection, account, verified, None).await?;
+    if is_same { Ok(()) } else { Err(ApiError::new(ErrorCode::WrongPassword)) }
+}
+
+async fn by_password(state: &State, principal: &Principal, caller: &Caller, verified: &StoredHash) -> Result<Raising, ApiError> {
     let mut transaction = state.pool.begin().await?;
-    // changed while it was verified: whoever holds this session may not be the owner
-    if !credentials::store::confirm_password(&mut transaction, principal.account, &verified, None).await? {
-        return Err(ApiError::new(ErrorCode::WrongPassword));
-    }
-    let assured = Assured { level: 1, amr: vec!["pwd".into()], at: now };
+    accounts::store::lock(&mut transaction, AccountId(principal.account)).await?;
+    confirm(&mut transaction, principal.account, verified).await?;
+    let assured = Assured { level: 1, amr: vec!["pwd".into()], at: state.clock.now() };
     let raising = raise(&mut transaction, state, principal, &assured).await?;
-    record(&mut transaction, state, principal, caller, "password").await?;
+    record(&mut transaction, state, &raising, caller, "password").await?;
     transaction.commit().await?;
     Ok(raising)
 }
 
-async fn by_second_factor(state: &State, principal: &Principal, caller: &Caller, shown: &Shown) -> Result<Raising, ApiError> {
-    let owner = accounts::store::find_own(&mut *state.pool.acquire().await?, AccountId(principal.account)).await?;
-    let email = owner.and_then(|owner| Email::parse(&owner.email).ok()).ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
-    // not those of devices: whoever took a session over must not use up what the owner signs in with
-    let failures = Count::of(state, Quota::LoginFailures, &[email.as_str()]);
-    let spent = count(state, &[Count::of(state, Quota::SecondFactor, &[&principal.account.to_string(), "signed in"]), failures]).await?;
-    tokens::know_keys(state).await?;
-    let shown = show(state, principal, caller, &email, shown).await;
-    if !matches!(shown, Ok(None)) {
+async fn by_second_factor(
+    state: &State,
+    principal: &Principal,
+    caller: &Caller,
+    shown: &Shown,
+    password: Option<&StoredHash>,
+) -> Result<Raising, ApiError> {
+    let Counted { spent, is_beyond } = second_factor::count(state, principal.account, Place::Session, shown).await?;
+    let raised = if is_beyond { Ok(None) } else { show(state, principal, caller, shown, password).await };
+    if !matches!(raised, Ok(None)) {
         give_back(state, &spent).await?;
     }
-    if let Some(raising) = shown? {
+    if let Some(raising) = raised? {
         return Ok(raising);
     }
-    let now = state.clock.now();
-    let mut transaction = state.pool.begin().await?;
     let entry = Entry::own(Event::SecondFactorRefused, &caller.origin, principal.account).refused();
-    audit::record(&mut transaction, &state.keyring, now, entry).await?;
-    // a session that may be stolen does not guess for ever (NIST SP 800-63B-4 §3.2.2)
-    if spent.is_beyond(state, Quota::LoginFailures) {
-        sessions::end_own(&mut transaction, &state.revocations, principal.account, principal.session, now).await?;
-    }
-    transaction.commit().await?;
+    let mut connection = state.pool.acquire().await?;
+    audit::record(&mut connection, &state.keyring, state.clock.now(), entry).await?;
+    note_wrong_password(state, caller, own_email(&mut connection, principal.account).await?.as_str(), Some(principal.account));
     Err(ApiError::new(ErrorCode::InvalidSecondFactor))
 }
 
-async fn show(state: &State, principal: &Principal, caller: &Caller, email: &Email, shown: &Shown) -> Result<Option<Raising>, ApiError> {
+async fn show(
+    state: &State,
+    principal: &Principal,
+    caller: &Caller,
+    shown: &Shown,
+    password: Option<&StoredHash>,
+) -> Result<Option<Raising>, ApiError> {
+    let now = state.clock.now();
     let mut transaction = state.pool.begin().await?;
-    let Some(spent) = second_factor::spend(&mut transaction, state, principal.account, email, shown).await? else { return Ok(None) };
-    let assured = Assured { level: 2, amr: spent.amr(), at: state.clock.now() };
-    let raising = raise(&mut transaction, state, principal, &assured).await?;
-    record(&mut transaction, state, principal, caller, spent.method.name()).await?;
+    let email = lock_account(&mut transaction, principal.account).await?;
+    let history = sessions::store::history(&mut transaction, principal.account, principal.session).await?;
+    let (started_at, _) = history.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
+    match password {
+        Some(verified) => confirm(&mut transaction, principal.account, verified).await?,
+        // the session stands in for the first factor, for a day (NIST SP 800-63B-4 §2.2.3)
+        None if now - started_at > AAL2_LONGEST => {
+            return Err(ApiError::invalid_field("password", "is needed, too: you signed in more than a day ago"));
+        }
+        None => {}
+    }
+    let Some(spent) = second_factor::spend(&mut transaction, state, principal.account, &email, shown).await? else { return Ok(None) };
+    let raising = raise(&mut transaction, state, principal, &Assured { level: 2, amr: spent.amr(), at: now }).await?;
+    record(&mut transaction, state, &raising, caller, spent.method.name()).await?;
     transaction.commit().await?;
+    mailed::sent(state);
     Ok(Some(raising))
 }
 
-async fn record(connection: &mut PgConnection, state: &State, principal: &Principal, caller: &Caller, method: &str) -> Result<(), ApiError> {
-    let detail = json!({ "session": principal.session, "method": method });
-    let entry = Entry::own(Event::SteppedUp, &caller.origin, principal.account).detail(detail);
+async fn record(connection: &mut PgConnection, state: &State, raising: &Raising, caller: &Caller, method: &str) -> Result<(), ApiError> {
+    let Principal { account, session, .. } = raising.principal;
+    let entry = Entry::own(Event::SteppedUp, &caller.origin, account).detail(json!({ "session": session, "method": method }));
     Ok(audit::record(connection, &state.keyring, state.clock.now(), entry).await?)
 }

@@ -151,11 +151,12 @@ pub struct SetDisabled {
 #[utoipa::path(put, path = "/v1/users/{id}/disabled", tag = "users", request_body = SetDisabled,
     params(("id" = Uuid, Path, description = "The account")), responses((status = 200, description = "The account", body = User)))]
 pub async fn set_disabled(
-    may: May<UsersManage>,
+    may: Fresh<May<UsersManage>>,
     state: Data<State>,
     id: Valid<Path<Uuid>>,
     body: Valid<Json<SetDisabled>>,
 ) -> Result<HttpResponse, ApiError> {
+    let Fresh(may) = may;
     let (id, disabled, now) = (AccountId(id.0.into_inner()), body.0.disabled, state.clock.now());
     let mut transaction = state.pool.begin().await?;
     role::begin_change(&mut transaction, may.actor(), Some(id.0), now).await?;
@@ -187,11 +188,12 @@ pub struct SetDepartment {
 #[utoipa::path(put, path = "/v1/users/{id}/department", tag = "users", request_body = SetDepartment,
     params(("id" = Uuid, Path, description = "The account")), responses((status = 200, description = "The account", body = User)))]
 pub async fn set_department(
-    may: May<UsersManage>,
+    may: Fresh<May<UsersManage>>,
     state: Data<State>,
     id: Valid<Path<Uuid>>,
     body: Valid<Json<SetDepartment>>,
 ) -> Result<HttpResponse, ApiError> {
+    let Fresh(may) = may;
     let (id, now) = (AccountId(id.0.into_inner()), state.clock.now());
     let department = body.0.into_inner().department.map(|department| department.take("department")).transpose()?;
     let mut transaction = state.pool.begin().await?;
@@ -209,7 +211,8 @@ pub async fn set_department(
 /// Sign somebody out everywhere
 #[utoipa::path(delete, path = "/v1/users/{id}/sessions", tag = "users", params(("id" = Uuid, Path, description = "The account")),
     responses((status = 204, description = "Signed out")))]
-pub async fn end_sessions(may: May<UsersManage>, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
+pub async fn end_sessions(may: Fresh<May<UsersManage>>, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
+    let Fresh(may) = may;
     let (id, now) = (AccountId(id.0.into_inner()), state.clock.now());
     let mut transaction = state.pool.begin().await?;
     role::begin_change(&mut transaction, may.actor(), Some(id.0), now).await?;

@@ -49,6 +49,8 @@ events! {
     SecondFactorAwaited = "session.second_factor_awaited";
     /// A second factor was refused.
     SecondFactorRefused = "second_factor.refused";
+    /// A signed-in person showed that they read the account's mail.
+    MailboxProven = "session.mailbox_proven";
     /// A signed-in person showed once more who they are.
     SteppedUp = "session.stepped_up";
     /// A second factor was set up; `detail.sessions` counts the sessions that ended.

@@ -70,9 +70,11 @@ error_codes! {
     /// or tried too often; nobody is told which.
     InvalidChallenge = BAD_REQUEST, "INVALID_CHALLENGE", "What was begun is over, or was never begun. Begin again.";
     /// A second factor that is wrong or was used before.
-    InvalidSecondFactor = UNAUTHORIZED, "INVALID_SECOND_FACTOR", "The second factor is wrong, or was used before.";
+    InvalidSecondFactor = FORBIDDEN, "INVALID_SECOND_FACTOR", "The second factor is wrong, or was used before.";
     /// Signed in, but who it is was shown too long ago, or not well enough; `step_up` and the challenge say what is missing.
     StepUpRequired = UNAUTHORIZED, "STEP_UP_REQUIRED", "Show once more that it is you.";
+    /// The first second factor, or another way in, needs the owner's agreement by mail.
+    MailboxProofRequired = FORBIDDEN, "MAILBOX_PROOF_REQUIRED", "Show first that you read the account's mail.";
     /// Nobody could get into the account any more.
     LastWayIn = CONFLICT, "LAST_WAY_IN", "This is the last way into the account. Add another one first.";
     /// The current password is wrong.
@@ -131,6 +133,9 @@ impl ErrorCode {
             Self::InvalidSecondFactor => "Let the person enter the next code; a code counts once, and wrong ones are counted.",
             Self::StepUpRequired => {
                 "Let the person prove who they are at `POST /v1/auth/step-up`, with a second factor where `acr` is `aal2` (set one up if there is none), then repeat the call."
+            }
+            Self::MailboxProofRequired => {
+                "Ask for a code by `POST /v1/me/mailbox`, let the person type it into `POST /v1/me/mailbox/confirm`, then repeat the call."
             }
             Self::LastWayIn => "Set a password, or add a passkey or another identity, then remove this one.",
             Self::WrongPassword => "Let the person enter the current password again; wrong ones are counted.",

@@ -86,7 +86,7 @@ async fn contents(connection: &mut PgConnection, state: &State, account: &accoun
             "device": session.device,
             "address": session.address,
             "transport": session.transport,
-            "signed_in_at": show(session.authenticated_at),
+            "signed_in_at": show(session.started_at),
             "last_seen_at": show(session.last_seen_at),
         })).collect::<Vec<_>>(),
         "events": events.iter().map(|event| {

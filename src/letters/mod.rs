@@ -56,6 +56,8 @@ pub enum Letter<'l> {
     SecondFactorAdded(&'l str),
     /// A notice that a second factor was removed, and which.
     SecondFactorRemoved(&'l str),
+    /// A code by which the owner agrees to a second factor or another way in.
+    Mailbox(&'l Issued),
     /// The link that takes a lost second factor away.
     SecondFactorReset(&'l Issued),
     /// A notice, and how many are left.
@@ -90,6 +92,7 @@ impl Letter<'_> {
             Self::SecondFactorRefused(_) => include_str!("templates/second_factor_refused.txt"),
             Self::SecondFactorAdded(_) => include_str!("templates/second_factor_added.txt"),
             Self::SecondFactorRemoved(_) => include_str!("templates/second_factor_removed.txt"),
+            Self::Mailbox(_) => include_str!("templates/mailbox.txt"),
             Self::SecondFactorReset(_) => include_str!("templates/second_factor_reset.txt"),
             Self::RecoveryCodeUsed(left) if left <= FEW => include_str!("templates/recovery_codes_few.txt"),
             Self::RecoveryCodeUsed(_) => include_str!("templates/recovery_code_used.txt"),
@@ -119,6 +122,7 @@ impl<'l> Letter<'l> {
             | Self::RefreshReplayed
             | Self::EmailTaken
             | Self::Erased
+            | Self::Mailbox(_)
             | Self::SecondFactorRefused(_)
             | Self::SecondFactorAdded(_)
             | Self::SecondFactorRemoved(_)
@@ -134,7 +138,10 @@ impl Letter<'_> {
     /// How long its link works.
     #[must_use]
     pub fn lifetime(self) -> Option<Duration> {
-        self.link().map(|(_, issued)| issued.lifetime)
+        match self {
+            Self::Mailbox(issued) => Some(issued.lifetime),
+            other => other.link().map(|(_, issued)| issued.lifetime),
+        }
     }
 }
 
@@ -152,6 +159,10 @@ pub fn write(to: &Email, public_url: &Origin, letter: Letter<'_>) -> Mail {
     match letter {
         Letter::NewDevice(_, device) | Letter::SecondFactorRefused(device) => values.push(("{device}", device.into())),
         Letter::SecondFactorAdded(method) | Letter::SecondFactorRemoved(method) => values.push(("{factor}", factor(method).into())),
+        Letter::Mailbox(issued) => {
+            values.push(("{minutes}", issued.lifetime.whole_minutes().to_string().into()));
+            values.extend(issued.code.as_ref().map(|code| ("{code}", Cow::Borrowed(code.expose_secret()))));
+        }
         Letter::RecoveryCodeUsed(left) => values.push(("{left}", left.to_string().into())),
         Letter::ExportReady(id, days) => {
             values.push(("{export}", format!("{public_url}/go/export#id={id}").into()));
@@ -225,6 +236,7 @@ mod tests {
             Letter::SecondFactorRefused("<\"'&>"),
             Letter::SecondFactorAdded("totp"),
             Letter::SecondFactorRemoved("passkey"),
+            Letter::Mailbox(i),
             Letter::SecondFactorReset(i),
             Letter::RecoveryCodeUsed(9),
             Letter::RecoveryCodeUsed(1),

@@ -2,7 +2,11 @@
 //! falls back to the first when nobody uses the session for an hour, and a day after it was shown, whatever the session's own life is.
 //! Practice 10.step-up. Attacks: `tests/suite/attacks/s10_access_control/stale_session.rs`.
 
-use crate::sessions::store;
+use crate::{
+    access::{Principal, Transport},
+    platform::crypto,
+    sessions::{end_own, revocation::Revocations, store},
+};
 use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -32,24 +36,47 @@ impl Assured {
     }
 }
 
-/// Notes that a session's owner has shown once more who they are. The ways add up. `None`: there is no such live session.
+/// Ways that show a second factor (RFC 8176).
+const SECOND: [&str; 3] = ["mfa", "otp", "pop"];
+
+/// The ways of a session that still count at this level.
+#[must_use]
+pub fn counting(amr: Vec<String>, level: i16) -> Vec<String> {
+    amr.into_iter().filter(|way| level == 2 || !SECOND.contains(&way.as_str())).collect()
+}
+
+/// Notes that a session's owner has shown who they are, at this level. The ways add up. A session with a cookie goes on; one with tokens
+/// goes on as another, so that a copy of its refresh token made before is worth nothing. `None`: there is no such live session.
 ///
 /// # Errors
 /// When the database is away.
 pub async fn raise(
     connection: &mut PgConnection,
-    account: Uuid,
-    session: Uuid,
+    revocations: &Revocations,
+    principal: &Principal,
     assured: &Assured,
     now: OffsetDateTime,
 ) -> Result<Option<Raised>, sqlx::Error> {
-    store::raise(connection, account, session, assured, now).await
+    match principal.transport {
+        Transport::Cookie => store::raise(connection, principal, assured, now).await,
+        Transport::Token => {
+            let raised = store::continue_as(connection, principal, crypto::uuid_v7(now), assured, now).await?;
+            end_own(connection, revocations, principal.account, principal.session, now).await?;
+            Ok(raised)
+        }
+    }
 }
 
 /// A session after [`raise`].
 pub struct Raised {
+    /// Its id.
+    pub session: Uuid,
     /// All ways in which its owner has shown who they are.
     pub amr: Vec<String>,
+    /// Unless it is used, it ends then.
+    pub idle_expires_at: OffsetDateTime,
     /// It ends then in any case.
     pub absolute_expires_at: OffsetDateTime,
+    /// Whether its refresh token is in a cookie.
+    pub has_tie: bool,
 }

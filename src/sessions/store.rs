@@ -34,9 +34,9 @@ pub(super) async fn insert(
     now: OffsetDateTime,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "INSERT INTO sessions (id, user_id, transport, assurance, amr, authenticated_at, aal2_until, last_seen_at, idle_expires_at,
+        "INSERT INTO sessions (id, user_id, transport, assurance, amr, authenticated_at, aal2_until, started_at, last_seen_at, idle_expires_at,
                                absolute_expires_at, device, address)
-         VALUES ($1, $2, $8, $9, $10, $11, $12, $3, $4, $5, $6, $7)",
+         VALUES ($1, $2, $8, $9, $10, $11, $12, $3, $3, $4, $5, $6, $7)",
         started.id,
         account,
         now,
@@ -57,19 +57,18 @@ pub(super) async fn insert(
 
 pub(super) async fn raise(
     connection: &mut PgConnection,
-    account: Uuid,
-    session: Uuid,
+    principal: &Principal,
     assured: &Assured,
     now: OffsetDateTime,
 ) -> Result<Option<Raised>, sqlx::Error> {
     sqlx::query_as!(
         Raised,
-        "UPDATE sessions SET assurance = $3, authenticated_at = $4, aal2_until = $5,
-                amr = amr || ARRAY(SELECT way FROM unnest($6::text[]) way WHERE way <> ALL(amr))
-         WHERE id = $2 AND user_id = $1 AND revoked_at IS NULL AND idle_expires_at > $7 AND absolute_expires_at > $7
-         RETURNING amr, absolute_expires_at",
-        account,
-        session,
+        r#"UPDATE sessions SET assurance = $3, authenticated_at = $4, aal2_until = $5,
+                  amr = amr || ARRAY(SELECT way FROM unnest($6::text[]) way WHERE way <> ALL(amr))
+           WHERE id = $2 AND user_id = $1 AND revoked_at IS NULL AND idle_expires_at > $7 AND absolute_expires_at > $7
+           RETURNING id AS session, amr, idle_expires_at, absolute_expires_at, tie_digest IS NOT NULL AS "has_tie!""#,
+        principal.account,
+        principal.session,
         assured.level,
         assured.at,
         assured.aal2_until(now),
@@ -78,6 +77,63 @@ pub(super) async fn raise(
     )
     .fetch_optional(connection)
     .await
+}
+
+/// The same session under another id.
+pub(super) async fn continue_as(
+    connection: &mut PgConnection,
+    principal: &Principal,
+    id: Uuid,
+    assured: &Assured,
+    now: OffsetDateTime,
+) -> Result<Option<Raised>, sqlx::Error> {
+    sqlx::query_as!(
+        Raised,
+        r#"INSERT INTO sessions (id, user_id, transport, assurance, amr, authenticated_at, aal2_until, started_at, mailbox_proven_at,
+                                 last_seen_at, idle_expires_at, absolute_expires_at, device, address)
+           SELECT $3, user_id, transport, $4, amr || ARRAY(SELECT way FROM unnest($7::text[]) way WHERE way <> ALL(amr)), $5, $6, started_at,
+                  mailbox_proven_at, $8, idle_expires_at, absolute_expires_at, device, address
+           FROM sessions
+           WHERE id = $2 AND user_id = $1 AND revoked_at IS NULL AND idle_expires_at > $8 AND absolute_expires_at > $8 FOR UPDATE
+           RETURNING id AS session, amr, idle_expires_at, absolute_expires_at,
+                     (SELECT old.tie_digest IS NOT NULL FROM sessions old WHERE old.id = $2) AS "has_tie!""#,
+        principal.account,
+        principal.session,
+        id,
+        assured.level,
+        assured.at,
+        assured.aal2_until(now),
+        &assured.amr,
+        now
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+/// When a session's owner signed in, and when they last showed that they read the account's mail.
+///
+/// # Errors
+/// When the database is away.
+pub async fn history(
+    connection: &mut PgConnection,
+    account: Uuid,
+    session: Uuid,
+) -> Result<Option<(OffsetDateTime, Option<OffsetDateTime>)>, sqlx::Error> {
+    let row = sqlx::query!("SELECT started_at, mailbox_proven_at FROM sessions WHERE id = $1 AND user_id = $2", session, account)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.map(|row| (row.started_at, row.mailbox_proven_at)))
+}
+
+/// A session's owner has shown that they read the account's mail.
+///
+/// # Errors
+/// When the database is away.
+pub async fn mark_mailbox_proven(connection: &mut PgConnection, account: Uuid, session: Uuid, now: OffsetDateTime) -> Result<(), sqlx::Error> {
+    sqlx::query!("UPDATE sessions SET mailbox_proven_at = $3 WHERE id = $1 AND user_id = $2", session, account, now)
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 pub(super) async fn revoke_own(connection: &mut PgConnection, account: Uuid, session: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
@@ -134,8 +190,8 @@ pub struct Listed {
     pub address: Option<String>,
     /// `cookie` or `token`.
     pub transport: String,
-    /// When it began.
-    pub authenticated_at: OffsetDateTime,
+    /// When its owner signed in.
+    pub started_at: OffsetDateTime,
     /// Last mark of use.
     pub last_seen_at: OffsetDateTime,
     /// When it ends in any case.
@@ -149,7 +205,7 @@ pub struct Listed {
 pub async fn list_own(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<Vec<Listed>, sqlx::Error> {
     sqlx::query_as!(
         Listed,
-        "SELECT id, device, address, transport, authenticated_at, last_seen_at, absolute_expires_at FROM sessions
+        "SELECT id, device, address, transport, started_at, last_seen_at, absolute_expires_at FROM sessions
          WHERE user_id = $1 AND revoked_at IS NULL AND idle_expires_at > $2 AND absolute_expires_at > $2 ORDER BY id DESC LIMIT 1000",
         account,
         now
@@ -188,7 +244,8 @@ pub async fn find_live_by_key(pool: &PgPool, key_digest: &[u8], now: OffsetDateT
     }))
 }
 
-/// Attaches a cookie's key and state to a live session that has none. `false`: there is no such session.
+/// Attaches a cookie's key and state to a live session, in place of another: of two that renew it at once the later one counts.
+/// `false`: there is no such session.
 ///
 /// # Errors
 /// When the database is away.
@@ -202,7 +259,7 @@ pub async fn attach_key(
 ) -> Result<bool, sqlx::Error> {
     let done = sqlx::query!(
         "UPDATE sessions SET key_digest = $2, state_sealed = $3, state_key_version = $4
-         WHERE id = $1 AND key_digest IS NULL AND revoked_at IS NULL AND absolute_expires_at > $5",
+         WHERE id = $1 AND revoked_at IS NULL AND absolute_expires_at > $5",
         session,
         key_digest,
         state_sealed,

@@ -129,6 +129,7 @@ pub const SETTINGS: &[Setting] = &[
         "10",
         "wrong second factors for one account from one known device, or from all others, in 15 minutes, 1 to 1000",
     ),
+    setting("PORTCULLIS_FACTOR_CHANGE_QUOTA", "20", "changes of one person's second factors and ways in, in an hour, 3 to 1000"),
     setting("PORTCULLIS_REFRESH_QUOTA", "60", "refreshes of one session with tokens in 15 minutes, 3 to 10000"),
     setting("PORTCULLIS_REFRESH_PERSON_QUOTA", "600", "refreshes of all sessions of one person in 15 minutes, 3 to 100000"),
     setting("PORTCULLIS_REFRESH_NETWORK_QUOTA", "100", "refresh tokens from one address that lead nowhere, in 15 minutes, 1 to 100000"),

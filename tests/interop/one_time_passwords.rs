@@ -16,8 +16,11 @@ fn codes_of_oathtool_are_accepted_once() {
     let sign_in = json!({ "email": "root@example.org", "password": password, "transport": "token", "refresh_in": "body" }).to_string();
     let token = service.post("/v1/auth/login", &sign_in)["access_token"].as_str().unwrap().to_owned();
     let bearer = format!("Authorization: Bearer {token}");
-    let as_root =
-        |path: &str, body: &str| -> Value { serde_json::from_str(&run(service.curl(path).args(["--header", &bearer, "--json", body]))).unwrap() };
+    let call = |path: &str, body: &str| run(service.curl(path).args(["--header", &bearer, "--json", body]));
+    let as_root = |path: &str, body: &str| -> Value { serde_json::from_str(&call(path, body)).unwrap() };
+    let proof = as_root("/v1/me/mailbox", "{}")["proof_id"].clone();
+    let mailed = service.in_a_letter("where you began: ", 8);
+    call("/v1/me/mailbox/confirm", &json!({ "proof_id": proof, "code": mailed }).to_string());
     let secret = as_root("/v1/me/mfa/totp", "{}")["secret"].as_str().unwrap().to_owned();
     let confirmed = as_root("/v1/me/mfa/totp/confirm", &json!({ "code": code(&secret, "-20 seconds") }).to_string());
     assert_eq!(confirmed["recovery_codes"].as_array().unwrap().len(), 10);

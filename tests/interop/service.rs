@@ -140,20 +140,25 @@ impl Service {
         made.lines().find_map(|line| line.strip_prefix("password (shown this once): ")).unwrap().to_owned()
     }
 
-    /// Registers [`EMAIL`] with [`PASSWORD`].
-    pub fn member(&self) {
-        self.post("/v1/auth/register", &format!(r#"{{"email":"{EMAIL}"}}"#));
+    /// What follows this in the first letter that has it; waits for it.
+    pub fn in_a_letter(&self, before: &str, length: usize) -> String {
         let deadline = Instant::now() + Duration::from_secs(20);
-        let token = loop {
+        loop {
             let letters = std::fs::read_dir(self.folder.path().join("data/mail")).into_iter().flatten();
             let texts = letters.filter_map(|letter| std::fs::read_to_string(letter.unwrap().path()).ok());
-            let token = texts.filter_map(|text| Some(text.split_once("token=")?.1.chars().take(43).collect::<String>())).next();
-            match token {
-                Some(token) => break token,
+            let found = texts.filter_map(|text| Some(text.split_once(before)?.1.chars().take(length).collect::<String>())).next();
+            match found {
+                Some(found) => return found,
                 None => assert!(Instant::now() < deadline, "no letter came"),
             }
             thread::sleep(Duration::from_millis(20));
-        };
+        }
+    }
+
+    /// Registers [`EMAIL`] with [`PASSWORD`].
+    pub fn member(&self) {
+        self.post("/v1/auth/register", &format!(r#"{{"email":"{EMAIL}"}}"#));
+        let token = self.in_a_letter("token=", 43);
         self.post("/v1/auth/register/complete", &format!(r#"{{"token":"{token}","name":"Ada","password":"{PASSWORD}"}}"#));
     }
 }

@@ -43,11 +43,13 @@ pub enum Purpose {
     KeepAccount,
     /// Takes a lost second factor away, with an administrator's help.
     SecondFactorReset,
+    /// The owner agrees to the first second factor, or to another way in.
+    FirstFactor,
 }
 
 impl Purpose {
     /// All purposes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Registration,
         Self::Invitation,
         Self::PasswordReset,
@@ -57,12 +59,13 @@ impl Purpose {
         Self::TrustDevice,
         Self::KeepAccount,
         Self::SecondFactorReset,
+        Self::FirstFactor,
     ];
 
     /// What the owner's new password or address makes worthless. An undo link is none of it: it went to an address that
     /// somebody may have taken away, and must survive what they do next. The link that keeps an account outlives it too.
-    pub const ENDED_BY_RECOVERY: [Self; 5] =
-        [Self::PasswordReset, Self::EmailChange, Self::DisownSession, Self::TrustDevice, Self::SecondFactorReset];
+    pub const ENDED_BY_RECOVERY: [Self; 6] =
+        [Self::PasswordReset, Self::EmailChange, Self::DisownSession, Self::TrustDevice, Self::SecondFactorReset, Self::FirstFactor];
 
     /// The name in the table `mailed_proofs`.
     #[must_use]
@@ -77,12 +80,13 @@ impl Purpose {
             Self::TrustDevice => "trust_device",
             Self::KeepAccount => "keep_account",
             Self::SecondFactorReset => "second_factor_reset",
+            Self::FirstFactor => "first_factor",
         }
     }
 
     /// Whether the letter carries a code to type beside its link: where the person waits at the place that asked.
     fn has_code(self) -> bool {
-        matches!(self, Self::Registration | Self::PasswordReset | Self::EmailChange)
+        matches!(self, Self::Registration | Self::PasswordReset | Self::EmailChange | Self::FirstFactor)
     }
 }
 

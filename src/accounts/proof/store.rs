@@ -160,8 +160,11 @@ pub async fn end_undos_since(connection: &mut PgConnection, account: AccountId, 
     Ok(done.rows_affected() > 0)
 }
 
-/// Waits for its turn with this mailbox, until the end of the transaction.
-pub(super) async fn lock_mailbox(connection: &mut PgConnection, email: &Email) -> Result<(), sqlx::Error> {
+/// Waits for its turn with this mailbox, until the end of the transaction. Whoever locks proofs and an account locks the mailbox first.
+///
+/// # Errors
+/// When the database is away.
+pub async fn lock_mailbox(connection: &mut PgConnection, email: &Email) -> Result<(), sqlx::Error> {
     sqlx::query!(r#"SELECT pg_advisory_xact_lock(hashtextextended('mailbox ' || $1, 0)) IS NULL AS "locked""#, email.as_str())
         .fetch_one(connection)
         .await

@@ -42,11 +42,21 @@ pub(super) async fn insert_totp(
     Ok(done.rows_affected() == 1)
 }
 
-pub(super) async fn totp_seed(connection: &mut PgConnection, account: Uuid, is_confirmed: bool) -> Result<Option<(i32, Vec<u8>)>, sqlx::Error> {
-    let row =
-        sqlx::query!("SELECT seed_key_version, seed_sealed FROM totp WHERE user_id = $1 AND (confirmed_at IS NOT NULL) = $2", account, is_confirmed)
-            .fetch_optional(connection)
-            .await?;
+pub(super) async fn confirmed_seed(connection: &mut PgConnection, account: Uuid) -> Result<Option<(i32, Vec<u8>)>, sqlx::Error> {
+    let row = sqlx::query!("SELECT seed_key_version, seed_sealed FROM totp WHERE user_id = $1 AND confirmed_at IS NOT NULL", account)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.map(|row| (row.seed_key_version, row.seed_sealed)))
+}
+
+pub(super) async fn waiting_seed(connection: &mut PgConnection, account: Uuid, since: OffsetDateTime) -> Result<Option<(i32, Vec<u8>)>, sqlx::Error> {
+    let row = sqlx::query!(
+        "SELECT seed_key_version, seed_sealed FROM totp WHERE user_id = $1 AND confirmed_at IS NULL AND created_at > $2",
+        account,
+        since
+    )
+    .fetch_optional(connection)
+    .await?;
     Ok(row.map(|row| (row.seed_key_version, row.seed_sealed)))
 }
 
@@ -55,11 +65,8 @@ pub(super) async fn spend_step(connection: &mut PgConnection, account: Uuid, ste
     Ok(done.rows_affected() == 1)
 }
 
-/// A code of the seed was given, in time: it counts from now on. `false`: there is none that waits.
-///
-/// # Errors
-/// When the database is away.
-pub async fn confirm_totp(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
+/// The seed counts from now on. `false`: there is none that waits.
+pub(super) async fn confirm_totp(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
     let done =
         sqlx::query!("UPDATE totp SET confirmed_at = $2 WHERE user_id = $1 AND confirmed_at IS NULL", account, now).execute(connection).await?;
     Ok(done.rows_affected() == 1)
@@ -121,6 +128,27 @@ pub(super) async fn spend_code(connection: &mut PgConnection, account: Uuid, dig
 /// When the database is away.
 pub async fn remove_codes(connection: &mut PgConnection, account: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!("DELETE FROM recovery_codes WHERE user_id = $1", account).execute(connection).await.map(drop)
+}
+
+/// Since when there is a second factor: to be said after each change of them, behind the account's lock.
+///
+/// # Errors
+/// When the database is away.
+pub async fn note_since(connection: &mut PgConnection, account: Uuid, is_on: bool, now: OffsetDateTime) -> Result<(), sqlx::Error> {
+    sqlx::query!("UPDATE users SET second_factor_since = CASE WHEN $2 THEN coalesce(second_factor_since, $3) END WHERE id = $1", account, is_on, now)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// Whether there was a second factor at this time and has been ever since.
+///
+/// # Errors
+/// When the database is away.
+pub async fn was_on(connection: &mut PgConnection, account: Uuid, at: OffsetDateTime) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM users WHERE id = $1 AND second_factor_since < $2) AS "was!""#, account, at)
+        .fetch_one(connection)
+        .await
 }
 
 /// Takes every second factor away that was set up since.

@@ -1,5 +1,5 @@
 //! Time-based one-time passwords (RFC 6238): six digits, 30 seconds, HMAC-SHA-1, which is what authenticator apps can. A code counts within
-//! one step of the service's clock (ASVS 5.0 6.5.5, 6.5.8) and once: its step is recorded by compare-and-set, and with it every
+//! one step of the service's clock, before and after: clocks of phones go wrong both ways (RFC 6238 §5.2, ASVS 5.0 6.5.8). It counts once: its step is recorded by compare-and-set, and with it every
 //! earlier one is spent. Seeds are sealed to their account.
 //! Practice 10.mfa. Attacks: `tests/suite/attacks/s10_access_control/replayed_code.rs`.
 
@@ -69,15 +69,41 @@ pub async fn enrol(
 ///
 /// # Errors
 /// [`FactorError`].
-pub async fn spend(
+pub async fn spend(connection: &mut PgConnection, keyring: &Keyring, account: Uuid, code: &str, now: OffsetDateTime) -> Result<bool, FactorError> {
+    match store::confirmed_seed(connection, account).await? {
+        Some(stored) => is_right(connection, keyring, account, stored, code, now).await,
+        None => Ok(false),
+    }
+}
+
+/// Whether this code is right of a seed that waits since then at the earliest, and if so lets it count. Behind the account's lock: no other
+/// seed comes in between.
+///
+/// # Errors
+/// [`FactorError`].
+pub async fn confirm(
     connection: &mut PgConnection,
     keyring: &Keyring,
     account: Uuid,
     code: &str,
-    is_confirmed: bool,
+    since: OffsetDateTime,
     now: OffsetDateTime,
 ) -> Result<bool, FactorError> {
-    let Some((version, sealed)) = store::totp_seed(connection, account, is_confirmed).await? else { return Ok(false) };
+    let Some(stored) = store::waiting_seed(connection, account, since).await? else { return Ok(false) };
+    if !is_right(connection, keyring, account, stored, code, now).await? {
+        return Ok(false);
+    }
+    Ok(store::confirm_totp(connection, account, now).await?)
+}
+
+async fn is_right(
+    connection: &mut PgConnection,
+    keyring: &Keyring,
+    account: Uuid,
+    (version, sealed): (i32, Vec<u8>),
+    code: &str,
+    now: OffsetDateTime,
+) -> Result<bool, FactorError> {
     let seed = Zeroizing::new(keyring.open_sealed(Purpose::TotpSeed, version, account.as_bytes(), &sealed)?);
     let seconds = u64::try_from(now.unix_timestamp()).unwrap_or_default();
     let step = algorithm(&seed, "", "")?.check(code, seconds).and_then(|step| i64::try_from(step).ok());

@@ -162,8 +162,12 @@ quotas! {
     LoginFailures = "login_failures", Account, Row, |q| q.login_failures, MONTH, "PORTCULLIS_LOGIN_FAILURES";
     /// Wrong passwords of a signed-in person.
     Reauthentication = "reauthentication", Person, SlidingWindow, |q| q.reauthentication, QUARTER, "PORTCULLIS_REAUTHENTICATION_QUOTA";
-    /// Wrong second factors, by a device that signed in before or by all others together.
+    /// Wrong second factors at the sign-in, by a device that signed in before or by all others together; and of who is signed in.
     SecondFactor = "second_factor", Device, SlidingWindow, |q| q.second_factor, QUARTER, "PORTCULLIS_SECOND_FACTOR_QUOTA";
+    /// Wrong codes since the last right second factor; then only a recovery code or a passkey helps.
+    SecondFactorFailures = "second_factor_failures", Account, Row, |q| q.login_failures, MONTH, "PORTCULLIS_LOGIN_FAILURES";
+    /// Changes of one's second factors and ways in: each is told by letter.
+    FactorChanges = "factor_changes", Person, FixedWindow, |q| q.factor_changes, HOUR, "PORTCULLIS_FACTOR_CHANGE_QUOTA";
     /// Refreshes of one session: each writes a row.
     RefreshOfSession = "refresh_of_session", Session, SlidingWindow, |q| q.refresh, QUARTER, "PORTCULLIS_REFRESH_QUOTA";
     /// Refreshes of all sessions of a person.

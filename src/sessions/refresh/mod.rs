@@ -15,7 +15,7 @@ use crate::{
         crypto::{self, SecretToken},
         keyring::{Keyring, Purpose},
     },
-    sessions::{TokenLifetimes, revocation::Revocations},
+    sessions::{TokenLifetimes, assurance::counting, revocation::Revocations},
 };
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -125,15 +125,16 @@ pub async fn exchange(
 
 impl store::Family {
     fn exchanged(self, successor: SecretToken, idle_expires_at: OffsetDateTime, repeats: Option<Option<String>>, now: OffsetDateTime) -> Exchanged {
+        let assurance = if self.aal2_until.is_some_and(|until| until > now) { self.assurance } else { 1 };
         Exchanged {
             principal: Principal {
                 account: self.account,
                 session: self.session,
                 transport: Transport::Token,
-                assurance: if self.aal2_until.is_some_and(|until| until > now) { self.assurance } else { 1 },
+                assurance,
                 authenticated_at: self.authenticated_at,
             },
-            amr: self.amr,
+            amr: counting(self.amr, assurance),
             successor,
             idle_expires_at,
             absolute_expires_at: self.absolute_expires_at,

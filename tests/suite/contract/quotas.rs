@@ -16,12 +16,16 @@ fn test_of(quota: Quota) -> &'static str {
         Quota::LoginFromDevice | Quota::LoginFailures | Quota::WrongProofs | Quota::LettersFromAddress | Quota::LettersFromAddressADay => {
             "lock_out_weapon"
         }
-        Quota::SecondFactor => "second_factor_guessing",
+        Quota::SecondFactor | Quota::SecondFactorFailures => "second_factor_guessing",
         Quota::RefreshOfSession | Quota::RefreshOfPerson | Quota::RefreshFromNetwork => "refresh_flood",
         Quota::NewPasswords => "hash_flood",
-        Quota::Letters | Quota::LettersADay | Quota::LetterCooldown | Quota::LettersFromNetwork | Quota::LettersFromNetworkADay | Quota::Notices => {
-            "letter_bombing"
-        }
+        Quota::Letters
+        | Quota::LettersADay
+        | Quota::LetterCooldown
+        | Quota::LettersFromNetwork
+        | Quota::LettersFromNetworkADay
+        | Quota::Notices
+        | Quota::FactorChanges => "letter_bombing",
         Quota::OperatorLetters => "suspicious_patterns",
         Quota::Invitations => "boundary_burst",
     }

@@ -176,7 +176,7 @@ impl TestApp {
 
     /// Somebody who is not signed in.
     pub fn visitor(&self) -> Actor<'_> {
-        Actor { app: self, cookie: None, csrf: None, device: None, refresh: None, tie: None, bearer: None }
+        Actor { app: self, cookie: None, csrf: None, device: None, refresh: None, tie: None, bearer: None, refresh_in_body: None }
     }
 
     /// A person with an account, a live session and this role.

@@ -4,6 +4,7 @@ use super::{
     app::{PASSWORD, TestApp},
     canaries,
 };
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use totp_rs::Totp;
@@ -65,6 +66,14 @@ pub struct Actor<'a> {
     pub tie: Option<String>,
     /// The access token.
     pub bearer: Option<String>,
+    /// The newest refresh token that came in a body.
+    pub refresh_in_body: Option<String>,
+}
+
+/// What an access token says.
+pub fn claims(token: &str) -> Value {
+    let part = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
 impl Actor<'_> {
@@ -115,8 +124,8 @@ impl Actor<'_> {
 
     /// The same person at another node.
     pub fn at<'n>(&self, node: &'n TestApp) -> Actor<'n> {
-        let Actor { cookie, csrf, device, refresh, tie, bearer, .. } = self.clone();
-        Actor { app: node, cookie, csrf, device, refresh, tie, bearer }
+        let Actor { cookie, csrf, device, refresh, tie, bearer, refresh_in_body, .. } = self.clone();
+        Actor { app: node, cookie, csrf, device, refresh, tie, bearer, refresh_in_body }
     }
 
     /// Signs in with tokens, as a page does: the refresh token in its cookies.
@@ -138,14 +147,28 @@ impl Actor<'_> {
     }
 
     /// Takes over what carries the session from here on.
-    fn renew(&mut self, answer: &Answer, session: &Value) {
+    pub fn renew(&mut self, answer: &Answer, session: &Value) {
         self.cookie = answer.cookie().or(self.cookie.take());
         self.csrf = session["csrf_token"].as_str().map(str::to_owned).or(self.csrf.take());
-        self.bearer = session["access_token"].as_str().map(str::to_owned).or(self.bearer.take());
+        let token = session["tokens"]["access_token"].as_str().or(session["access_token"].as_str());
+        self.bearer = token.map(str::to_owned).or(self.bearer.take());
+        self.refresh_in_body = session["tokens"]["refresh_token"].as_str().map(str::to_owned).or(self.refresh_in_body.take());
+    }
+
+    /// Agrees by mail to a second factor or another way in.
+    pub async fn agree_by_mail(&self) {
+        let email = self.get("/v1/me").await.json()["email"].as_str().unwrap().to_owned();
+        let asked = self.post("/v1/me/mailbox", json!({})).await;
+        assert_eq!(asked.status, 202, "{}", asked.text);
+        self.app.all_letters_sent().await;
+        let letter = self.app.letter_about(&email, "how you sign in").await;
+        let done = self.post("/v1/me/mailbox/confirm", json!({ "proof_id": asked.json()["proof_id"], "code": letter.code })).await;
+        assert_eq!(done.status, 204, "{}", done.text);
     }
 
     /// Sets an authenticator app up. Gives it, and the recovery codes.
     pub async fn add_totp(&mut self) -> (Authenticator, Vec<String>) {
+        self.agree_by_mail().await;
         let begun = self.post("/v1/me/mfa/totp", json!({})).await;
         assert_eq!(begun.status, 201, "{}", begun.text);
         let authenticator = Authenticator::scan(begun.json()["otpauth_uri"].as_str().unwrap());

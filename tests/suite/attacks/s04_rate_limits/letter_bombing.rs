@@ -106,3 +106,17 @@ async fn one_network_causes_few_letters_whoever_gets_them() {
     let answers = futures_util::future::join_all(calls).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 202).count(), 4);
 }
+
+/// Whoever is in the account buries the letter that tells of it under others.
+#[actix_web::test]
+async fn changes_of_second_factors_are_counted() {
+    let app = TestApp::with(&[("PORTCULLIS_FACTOR_CHANGE_QUOTA", "4")]).await;
+    let mut ada = app.member("ada@example.org").await;
+    ada.add_totp().await;
+    let mut answers = Vec::new();
+    for _ in 0..6 {
+        answers.push(ada.post("/v1/me/mfa/recovery-codes", json!({})).await.status.as_u16());
+    }
+    assert_eq!(answers, [201, 201, 201, 429, 429, 429]);
+    assert_eq!(ada.delete("/v1/me/mfa/totp").await.status, 429);
+}

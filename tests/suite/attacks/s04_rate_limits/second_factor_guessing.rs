@@ -23,7 +23,7 @@ async fn five_wrong_codes_end_the_sign_in() {
 async fn beginning_anew_brings_no_more_guesses_and_the_owners_device_gets_in() {
     let app = TestApp::with(&[("PORTCULLIS_SECOND_FACTOR_QUOTA", "7")]).await;
     let mut ada = app.member(ADA).await;
-    let (authenticator, _) = ada.add_totp().await;
+    let (authenticator, recovery_codes) = ada.add_totp().await;
     let mut codes = Vec::new();
     for _ in 0..4 {
         let token = app.visitor().half_sign_in(ADA, PASSWORD).await;
@@ -40,6 +40,34 @@ async fn beginning_anew_brings_no_more_guesses_and_the_owners_device_gets_in() {
     let token = app.visitor().half_sign_in(ADA, PASSWORD).await;
     let elsewhere = app.visitor().show(&token, json!({ "code": authenticator.code_in(&app, 1) })).await;
     assert_eq!(elsewhere.code(), "RATE_LIMITED", "even the right one, elsewhere");
+    assert_eq!(app.visitor().show(&token, json!({ "recovery_code": recovery_codes[0] })).await.status, 200, "which nobody can guess");
+}
+
+/// Whoever reads the mail makes devices known by setting a new password again and again, each with guesses of its own.
+#[actix_web::test]
+async fn new_devices_bring_no_guesses_beyond_a_hundred() {
+    let app = TestApp::with(&[("PORTCULLIS_LOGIN_FAILURES", "6"), ("PORTCULLIS_SECOND_FACTOR_QUOTA", "3")]).await;
+    let (authenticator, _) = app.member(ADA).await.add_totp().await;
+    let mut wrong = 0;
+    for n in 0..3 {
+        app.all_letters_sent().await;
+        let before = app.letters_to(ADA).len();
+        app.visitor().post("/v1/auth/password/forgot", json!({ "email": ADA })).await;
+        let letter = app.wait_for("the letter", async || app.letters_to(ADA).into_iter().skip(before).next()).await;
+        let new = format!("slow copper rain on wide steps {n}");
+        let mut thief = app.visitor();
+        let reset = thief.post("/v1/auth/password/reset", json!({ "token": letter.token, "password": new })).await;
+        thief.device = reset.cookie_named("__Host-portcullis-device");
+        let token = thief.half_sign_in(ADA, &new).await;
+        for _ in 0..2 {
+            wrong += usize::from(thief.show(&token, json!({ "code": "000000" })).await.code() == "INVALID_SECOND_FACTOR");
+        }
+        if n == 2 {
+            app.clock.advance(Duration::seconds(90));
+            assert_eq!(thief.show(&token, json!({ "code": authenticator.code(&app) })).await.code(), "INVALID_SECOND_FACTOR", "even the right one");
+        }
+    }
+    assert_eq!(wrong, 6);
 }
 
 #[actix_web::test]

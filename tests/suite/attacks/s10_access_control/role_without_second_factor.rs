@@ -31,6 +31,18 @@ async fn what_a_role_allows_counts_for_who_has_shown_a_second_factor() {
     assert_eq!(stolen.get("/v1/auth/verify?permission=users:read").await.code(), "FORBIDDEN", "the token does not say so either");
     assert_eq!(root.get("/v1/users").await.status, 200);
 
+    // nor does away with the demand
+    app.role("strict", &["users:read"]).await;
+    assert_eq!(root.put("/v1/roles/strict/second-factor", json!({ "required": true })).await.status, 200);
+    app.role("clerk", &["roles:manage", "users:read"]).await;
+    let clerk = app.member_with("clerk@example.org", "clerk").await;
+    assert_eq!(clerk.put("/v1/roles/strict", json!({ "description": "x", "permissions": [] })).await.code(), "STEP_UP_REQUIRED");
+    assert_eq!(clerk.delete("/v1/roles/strict").await.code(), "STEP_UP_REQUIRED");
+    assert_eq!(clerk.put("/v1/roles/strict/second-factor", json!({ "required": false })).await.code(), "STEP_UP_REQUIRED");
+
+    // whoever has the password and not the mail sets none up
+    let thief = app.sign_in("second@example.org").await;
+    assert_eq!(thief.post("/v1/me/mfa/totp", json!({})).await.code(), "MAILBOX_PROOF_REQUIRED");
     // whoever has no factor sets one up and goes on
     stolen.step_up(json!({ "password": PASSWORD })).await;
     let (theirs, _) = stolen.add_totp().await;

@@ -4,7 +4,6 @@ use crate::support::{
     app::{PASSWORD, TestApp},
     operations::{document, fingerprint, operations},
 };
-use portcullis::platform::crypto;
 use serde_json::json;
 use time::Duration;
 
@@ -23,7 +22,11 @@ async fn every_sensitive_call_demands_a_fresh_proof() {
     let before = fingerprint(&app).await;
     let mut demanding = Vec::new();
     for operation in operations() {
-        if !operation.value["description"].as_str().is_some_and(|about| about.contains("has shown who they are a moment ago")) {
+        let is_of_administrators = operation.value["description"].as_str().is_some_and(|about| about.contains("Needs the permission"));
+        let is_unsafe = operation.method != reqwest::Method::GET;
+        let is_fresh = operation.value["description"].as_str().is_some_and(|about| about.contains("has shown who they are a moment ago"));
+        assert!(!is_of_administrators || is_unsafe == is_fresh, "{}", operation.name());
+        if !is_fresh {
             continue;
         }
         assert!(operation.response(document(), 401).is_some_and(|refusal| refusal["description"].as_str().unwrap().contains("STEP_UP_REQUIRED")));
@@ -67,7 +70,6 @@ async fn where_there_is_a_second_factor_the_password_alone_is_no_proof() {
     assert_eq!((refused.code().as_str(), refused.header("www-authenticate")), ("STEP_UP_REQUIRED", challenge("aal2").as_str()));
     let by_password = ada.step_up(json!({ "password": PASSWORD })).await;
     assert_eq!((by_password.code().as_str(), by_password.header("www-authenticate")), ("STEP_UP_REQUIRED", challenge("aal2").as_str()));
-    assert_eq!(ada.step_up(json!({ "password": PASSWORD, "code": authenticator.code(&app) })).await.status, 422);
     let old = ada.clone();
     assert_eq!(ada.step_up(json!({ "code": authenticator.code(&app) })).await.status, 200);
     assert_eq!(ada.post("/v1/me/email", change.clone()).await.status, 202);
@@ -82,15 +84,16 @@ async fn where_there_is_a_second_factor_the_password_alone_is_no_proof() {
 #[actix_web::test]
 async fn an_access_token_tells_of_the_proof_that_it_was_made_after() {
     let app = TestApp::start().await;
-    let (mut ada, _) = app.token_member(ADA).await;
+    let (mut ada, refresh) = app.token_member(ADA).await;
     app.clock.advance(Duration::minutes(11));
-    let begin = async |who: &crate::support::app::Actor<'_>| who.post("/v1/me/mfa/totp", json!({})).await;
+    let begin = async |who: &crate::support::app::Actor<'_>| who.post("/v1/me/mailbox", json!({})).await;
     assert_eq!(begin(&ada).await.code(), "STEP_UP_REQUIRED");
     let old = ada.clone();
     let stepped = ada.step_up(json!({ "password": PASSWORD })).await;
     assert_eq!((stepped.status.as_u16(), stepped.json()["csrf_token"].clone()), (200, json!(null)));
-    assert_eq!(begin(&ada).await.status, 201);
-    assert_eq!(begin(&old).await.code(), "STEP_UP_REQUIRED", "the token of before says when it was made");
+    assert_eq!(begin(&ada).await.status, 202);
+    assert_eq!(begin(&old).await.code(), "INVALID_TOKEN", "the token of before is worth nothing");
+    assert_eq!(old.exchange(&refresh).await.status, 401, "nor is a copy of the refresh token of before");
     ada.add_totp().await;
     let verified = ada.get("/v1/auth/verify").await;
     assert_eq!(verified.header("x-auth-assurance"), "2");
@@ -128,14 +131,17 @@ async fn the_second_level_falls_back_when_nobody_uses_the_session_and_after_a_da
 #[actix_web::test]
 async fn refreshing_keeps_the_second_level_alive_for_a_day_and_not_beyond() {
     let app = TestApp::start().await;
-    let (mut ada, mut refresh) = app.token_member(ADA).await;
+    let (mut ada, _) = app.token_member(ADA).await;
     ada.add_totp().await;
+    let mut refresh = ada.refresh_in_body.clone().unwrap();
     let assurance = async |refresh: &mut String| {
         let answer = ada.exchange(refresh).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         *refresh = answer.json()["refresh_token"].as_str().unwrap().to_owned();
         let mut with_new = app.visitor();
         with_new.bearer = answer.json()["access_token"].as_str().map(str::to_owned);
+        let claims = crate::support::people::claims(with_new.bearer.as_deref().unwrap());
+        assert_eq!(claims["amr"].as_array().unwrap().contains(&json!("mfa")), claims["acr"] == "aal2", "{claims}");
         with_new.get("/v1/auth/verify").await.header("x-auth-assurance").to_owned()
     };
     for _ in 0..24 {
@@ -147,19 +153,63 @@ async fn refreshing_keeps_the_second_level_alive_for_a_day_and_not_beyond() {
 }
 
 #[actix_web::test]
+async fn after_a_day_a_code_needs_the_password_beside_it() {
+    let app = TestApp::start().await;
+    let (mut ada, _) = app.token_member(ADA).await;
+    let (authenticator, _) = ada.add_totp().await;
+    let refresh = ada.refresh_in_body.clone().unwrap();
+    app.clock.advance(Duration::hours(24) + Duration::SECOND);
+    let answer = ada.exchange(&refresh).await;
+    ada.bearer = answer.json()["access_token"].as_str().map(str::to_owned);
+    let code = authenticator.code(&app);
+    let alone = ada.step_up(json!({ "code": code })).await;
+    assert_eq!((alone.status.as_u16(), alone.json()["error"]["fields"][0]["field"].clone()), (422, json!("password")));
+    assert_eq!(ada.step_up(json!({ "code": code, "password": "not it, I fear" })).await.code(), "WRONG_PASSWORD");
+    assert_eq!(ada.step_up(json!({ "code": code, "password": PASSWORD })).await.status, 200);
+    assert_eq!(ada.get("/v1/auth/verify").await.header("x-auth-assurance"), "2");
+}
+
+#[actix_web::test]
+async fn the_second_level_does_not_outlive_the_last_second_factor() {
+    let app = TestApp::start().await;
+    let mut root = app.administrator().await;
+    root.add_totp().await;
+    assert_eq!(root.put("/v1/roles/administrator/second-factor", json!({ "required": true })).await.status, 200);
+    assert_eq!(root.get("/v1/users").await.status, 200);
+    let removed = root.request(reqwest::Method::DELETE, "/v1/me/mfa/totp");
+    let removed = crate::support::app::Answer::of(removed).await;
+    assert_eq!((removed.status.as_u16(), removed.json()["assurance"].clone()), (200, json!(1)));
+    root.cookie = removed.cookie();
+    assert_eq!(root.get("/v1/users").await.code(), "STEP_UP_REQUIRED");
+}
+
+#[actix_web::test]
+async fn renewing_twice_at_once_fails_neither() {
+    let app = TestApp::start().await;
+    let ada = app.member(ADA).await;
+    let answers = futures_util::future::join_all((0..4).map(|_| ada.post("/v1/auth/step-up", json!({ "password": PASSWORD })))).await;
+    assert!(answers.iter().all(|answer| answer.status == 200 || answer.status == 401), "{:?}", answers.iter().map(|a| a.status).collect::<Vec<_>>());
+    assert!(answers.iter().any(|answer| answer.status == 200));
+}
+
+#[actix_web::test]
 async fn a_stolen_session_does_not_guess_the_second_factor_for_ever() {
     let app = TestApp::with(&[("PORTCULLIS_SECOND_FACTOR_QUOTA", "4"), ("PORTCULLIS_LOGIN_FAILURES", "6")]).await;
     let mut ada = app.member(ADA).await;
-    ada.add_totp().await;
-    let mut guesses = Vec::new();
-    for _ in 0..6 {
-        guesses.push(ada.step_up(json!({ "code": format!("{:06}", u32::from_be_bytes(crypto::random()) % 1000) })).await.code());
+    let (authenticator, codes) = ada.add_totp().await;
+    let guess = json!({ "code": "000000" });
+    for expected in ["INVALID_SECOND_FACTOR", "INVALID_SECOND_FACTOR", "INVALID_SECOND_FACTOR", "INVALID_SECOND_FACTOR", "RATE_LIMITED"] {
+        assert_eq!(ada.step_up(guess.clone()).await.code(), expected);
     }
-    assert_eq!(guesses.iter().filter(|code| *code == "INVALID_SECOND_FACTOR").count(), 4, "{guesses:?}");
-    assert_eq!(guesses[5], "RATE_LIMITED");
-    for _ in 0..3 {
-        app.clock.advance(Duration::minutes(16));
-        ada.step_up(json!({ "code": "000000" })).await;
+    app.clock.advance(Duration::minutes(16));
+    assert_eq!(ada.get("/v1/me").await.status, 200);
+    app.marks_of_use_written().await;
+    for _ in 0..2 {
+        assert_eq!(ada.step_up(guess.clone()).await.code(), "INVALID_SECOND_FACTOR");
     }
-    assert_eq!(ada.get("/v1/me").await.status, 401, "the session is over");
+    assert_eq!(ada.step_up(json!({ "code": authenticator.code(&app) })).await.code(), "INVALID_SECOND_FACTOR", "even the right one");
+    assert_eq!(ada.get("/v1/me").await.status, 200, "nobody is put out by that");
+    assert_eq!(ada.step_up(json!({ "recovery_code": codes[0] })).await.status, 200, "which nobody can guess");
+    app.clock.advance(Duration::minutes(16));
+    assert_eq!(ada.step_up(json!({ "code": authenticator.code(&app) })).await.status, 200);
 }

@@ -1,4 +1,5 @@
-//! A thief who got in with the password sets up a second factor of their own, to stay and to keep the owner out.
+//! A thief who got in with the password, or with a session, sets up a second factor of their own, to stay and to keep the owner out; and whoever
+//! reads the mail takes the owner's away.
 
 use crate::support::app::{PASSWORD, TestApp};
 use serde_json::json;
@@ -12,28 +13,70 @@ async fn reset(app: &TestApp) {
 }
 
 #[actix_web::test]
-async fn the_link_about_the_thiefs_device_takes_the_thiefs_factor_away() {
+async fn the_first_factor_takes_the_owners_mail() {
     let app = TestApp::start().await;
-    app.member(ADA).await;
-    let mut thief = app.sign_in(ADA).await;
-    thief.add_totp().await;
-    let letter = app.letter_about(ADA, "/go/disown").await;
-    assert_eq!(app.visitor().follow("/v1/auth/sessions/disown", &letter).await.status, 204);
-    assert_eq!(thief.get("/v1/me").await.status, 401);
-    reset(&app).await;
-    assert_eq!(app.visitor().sign_in(ADA, NEW).await.status, 200, "the owner is in without the thief's codes");
+    let ada = app.member(ADA).await;
+    let mallory = app.member("mallory@example.org").await;
+    let thief = app.sign_in(ADA).await;
+    assert_eq!(thief.post("/v1/me/mfa/totp", json!({})).await.code(), "MAILBOX_PROOF_REQUIRED");
+    assert_eq!(thief.post("/v1/me/mfa/totp/confirm", json!({ "code": "000000" })).await.code(), "MAILBOX_PROOF_REQUIRED");
+    let asked = thief.post("/v1/me/mailbox", json!({})).await.json()["proof_id"].clone();
+    // a code of the thief's own mailbox
+    let own = mallory.post("/v1/me/mailbox", json!({})).await.json()["proof_id"].clone();
+    let code = app.letter_about("mallory@example.org", "how you sign in").await.code;
+    for proof in [&asked, &own] {
+        let shown = thief.post("/v1/me/mailbox/confirm", json!({ "proof_id": proof, "code": code })).await;
+        assert_eq!(shown.code(), "INVALID_PROOF");
+    }
+    assert_eq!(thief.post("/v1/me/mfa/totp", json!({})).await.code(), "MAILBOX_PROOF_REQUIRED");
+    let code = app.letter_about(ADA, "how you sign in").await.code;
+    assert_eq!(ada.post("/v1/me/mailbox/confirm", json!({ "proof_id": asked, "code": code })).await.status, 204, "the owner, in a session of theirs");
+    assert_eq!(thief.post("/v1/me/mfa/totp", json!({})).await.code(), "MAILBOX_PROOF_REQUIRED", "one session's agreement is no other's");
+    assert_eq!(ada.post("/v1/me/mailbox/confirm", json!({ "proof_id": asked, "code": code })).await.code(), "INVALID_PROOF", "once");
+    assert_eq!(ada.post("/v1/me/mfa/totp", json!({})).await.status, 201);
+    app.clock.advance(time::Duration::minutes(10) + time::Duration::SECOND);
+    let mut ada = ada;
+    ada.step_up(json!({ "password": PASSWORD })).await;
+    assert_eq!(ada.post("/v1/me/mfa/totp", json!({})).await.code(), "MAILBOX_PROOF_REQUIRED", "for a while");
 }
 
 #[actix_web::test]
-async fn it_leaves_the_owners_own_factor() {
+async fn the_mail_alone_does_not_take_the_owners_factor() {
     let app = TestApp::start().await;
-    let (authenticator, _) = app.member(ADA).await.add_totp().await;
-    app.clock.advance(time::Duration::minutes(5));
-    let mut thief = app.visitor();
-    let token = thief.half_sign_in(ADA, PASSWORD).await;
-    assert_eq!(thief.show(&token, json!({ "code": authenticator.code(&app) })).await.status, 200, "a code that was phished");
+    app.member(ADA).await;
+    // a new device, of which a letter tells, and on it the second factor
+    let mut ada = app.sign_in(ADA).await;
     let letter = app.letter_about(ADA, "/go/disown").await;
+    app.clock.advance(time::Duration::minutes(1));
+    ada.add_totp().await;
     assert_eq!(app.visitor().follow("/v1/auth/sessions/disown", &letter).await.status, 204);
     reset(&app).await;
     app.visitor().half_sign_in(ADA, NEW).await;
+}
+
+#[actix_web::test]
+async fn a_thief_who_phished_a_code_does_not_keep_a_factor_of_their_own() {
+    let app = TestApp::start().await;
+    let mut ada = app.member(ADA).await;
+    let (authenticator, codes) = ada.add_totp().await;
+    app.clock.advance(time::Duration::minutes(5));
+    let mut thief = app.visitor();
+    let token = thief.half_sign_in(ADA, PASSWORD).await;
+    assert_eq!(thief.show(&token, json!({ "code": authenticator.code(&app) })).await.status, 200);
+    let letter = app.letter_about(ADA, "/go/disown").await;
+    let stolen = thief.post("/v1/me/mfa/recovery-codes", json!({})).await;
+    let stolen = stolen.json()["recovery_codes"][0].as_str().unwrap().to_owned();
+    assert_eq!(app.visitor().follow("/v1/auth/sessions/disown", &letter).await.status, 204);
+    assert_eq!(thief.get("/v1/me").await.status, 401);
+    reset(&app).await;
+    app.clock.advance(time::Duration::seconds(60));
+    for (shown, is_good) in [
+        (json!({ "recovery_code": stolen }), false),
+        (json!({ "recovery_code": codes[0] }), false),
+        (json!({ "code": authenticator.code(&app) }), true),
+    ] {
+        let mut visitor = app.visitor();
+        let token = visitor.half_sign_in(ADA, NEW).await;
+        assert_eq!(visitor.show(&token, shown).await.status == 200, is_good);
+    }
 }

@@ -1,0 +1,101 @@
+//! Showing, in a session, that one reads the account's mail: the owner's agreement to the first second factor and to other ways in. Whoever
+//! has the password, or a session, and not the mailbox, cannot settle in an account that way, nor keep its owner out. Where there is a
+//! second factor, that is asked for instead.
+//! Practice 10.mfa. Attacks: `tests/suite/attacks/s10_access_control/thiefs_factor.rs`.
+
+use crate::{
+    access::Principal,
+    accounts::{
+        AccountId,
+        proof::{self, Claim, Proof, Purpose},
+    },
+    api::{
+        mailed::{self, LetterSent},
+        mfa::own_email,
+        recovery::check,
+        shapes::Code,
+    },
+    audit::{self, Entry, Event},
+    credentials::second_factor::store::factors,
+    edge::{
+        guard::{Fresh, SignedIn},
+        valid::Valid,
+    },
+    error::{ApiError, ErrorCode},
+    letters::Letter,
+    sessions,
+    state::State,
+};
+use actix_web::{
+    HttpResponse,
+    web::{Data, Json},
+};
+use garde::Validate;
+use serde::Deserialize;
+use sqlx::PgConnection;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// Ask for a code by mail
+///
+/// By which the owner agrees to the first second factor, or to another way in, in this session.
+#[utoipa::path(post, path = "/v1/me/mailbox", tag = "me", responses((status = 202, description = "A letter is on its way", body = LetterSent)))]
+pub async fn request_mailbox_code(signed_in: Fresh<SignedIn>, state: Data<State>) -> Result<HttpResponse, ApiError> {
+    let (account, lifetime) = (signed_in.0.principal.account, state.settings.terms.challenge);
+    let email = own_email(&mut *state.pool.acquire().await?, account).await?;
+    mailed::spend_mailbox(&state, &email).await?;
+    let mut transaction = state.pool.begin().await?;
+    let claim = Claim { purpose: Purpose::FirstFactor, email: &email, account: Some(AccountId(account)), session: None, lifetime };
+    let issued = mailed::send_proof(&mut transaction, &state, claim, |issued| Letter::Mailbox(issued)).await?;
+    transaction.commit().await?;
+    mailed::sent(&state);
+    Ok(LetterSent::answer(issued.id, lifetime))
+}
+
+/// The letter's code.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MailboxCode {
+    /// From the answer to the call that asked for the letter.
+    #[garde(skip)]
+    proof_id: Uuid,
+    /// The letter's eight digits.
+    #[garde(length(bytes, max = 8))]
+    #[schema(value_type = Code)]
+    code: String,
+}
+
+/// Show that one reads the account's mail
+///
+/// Spends the letter's code. For some minutes this session may add the first second factor or another way in.
+#[utoipa::path(post, path = "/v1/me/mailbox/confirm", tag = "me", request_body = MailboxCode, responses((status = 204, description = "Agreed")))]
+pub async fn confirm_mailbox(signed_in: Fresh<SignedIn>, state: Data<State>, body: Valid<Json<MailboxCode>>) -> Result<HttpResponse, ApiError> {
+    let Fresh(SignedIn { principal, caller }) = signed_in;
+    let MailboxCode { proof_id: id, code } = body.0.into_inner();
+    let (proven, owner) = check(&state, &caller, Purpose::FirstFactor, Proof::Code { id, code }).await?;
+    let now = state.clock.now();
+    let mut transaction = state.pool.begin().await?;
+    proof::spend(&mut transaction, now, &proven).await?;
+    let email = own_email(&mut transaction, principal.account).await?;
+    if owner.0 != principal.account || proven.email.as_str() != email.as_str() {
+        return Err(ApiError::new(ErrorCode::InvalidProof));
+    }
+    sessions::store::mark_mailbox_proven(&mut transaction, principal.account, principal.session, now).await?;
+    audit::record(&mut transaction, &state.keyring, now, Entry::own(Event::MailboxProven, &caller.origin, principal.account)).await?;
+    transaction.commit().await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// To be asked before a second factor or a way in is added: the account has a second factor, which [`Fresh`] has asked for, or its owner has
+/// agreed by mail a moment ago.
+pub(super) async fn ensure_agreed(connection: &mut PgConnection, state: &State, principal: &Principal) -> Result<(), ApiError> {
+    if factors(connection, principal.account).await?.is_on() {
+        return Ok(());
+    }
+    let history = sessions::store::history(connection, principal.account, principal.session).await?;
+    let since = state.clock.now() - state.settings.sessions.step_up;
+    match history {
+        Some((_, Some(at))) if at > since => Ok(()),
+        _ => Err(ApiError::new(ErrorCode::MailboxProofRequired)),
+    }
+}
