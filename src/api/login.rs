@@ -83,10 +83,7 @@ fn by_cookie() -> Transport {
         (status = 202, description = "The password is right; the second factor is awaited", body = SecondFactorAwaited)))]
 pub async fn login(caller: Anyone, state: Data<State>, session: Session, body: Valid<Json<Login>>) -> Result<HttpResponse, ApiError> {
     let Login { email, password, transport, refresh_in } = body.0.into_inner();
-    if transport == Transport::Cookie && refresh_in.is_some() {
-        return Err(ApiError::invalid_field("refresh_in", "needs transport token"));
-    }
-    let refresh_in = refresh_in.unwrap_or_default();
+    let carriage = Carriage::of(transport, refresh_in)?;
     let email = email.take("email")?;
     let device = known_device::read(&state, caller.caller.device_cookie.as_deref(), &email);
     let failures = Count::of(&state, Quota::LoginFailures, &[email.as_str()]);
@@ -102,7 +99,7 @@ pub async fn login(caller: Anyone, state: Data<State>, session: Session, body: V
     };
     let Proven { account, hash, upgraded, device } = proven;
     let basis = Basis::Password { hash, upgraded };
-    sign_in::proceed(&state, &caller, &session, Evidence { account, email, basis, carriage: Carriage { transport, refresh_in }, device }).await
+    sign_in::proceed(&state, &caller, &session, Evidence { account, email, basis, carriage, device }).await
 }
 
 /// What is counted before anything is looked at.

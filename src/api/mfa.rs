@@ -131,9 +131,9 @@ pub struct ConfirmTotp {
 pub struct FactorAdded {
     /// With the first factor: ten codes for when it is lost, each good once. They are shown this once.
     #[schema(value_type = Vec<RecoveryCode>, max_items = 10)]
-    recovery_codes: Vec<String>,
+    pub(super) recovery_codes: Vec<String>,
     /// What carries the session now.
-    session: Renewed,
+    pub(super) session: Renewed,
 }
 
 /// Confirm an authenticator app

@@ -17,6 +17,7 @@ mod mailed;
 mod me;
 mod mfa;
 mod pages;
+mod passkeys;
 mod password;
 mod personal_data;
 mod reauthenticate;
@@ -37,7 +38,7 @@ use crate::{
     edge::guard::{Anyone, Fresh, May, SignedIn, WithCookie, WithToken},
     error::ErrorCode::{
         AlreadyExists, BuiltInRole, Forbidden, InvalidChallenge, InvalidCredentials, InvalidProof, InvalidRefreshToken, InvalidSecondFactor,
-        LastAdministrator, MailboxProofRequired, NotFound, RateLimited, RefreshTokenReplayed, RegistrationClosed, StepUpRequired, TooMany,
+        LastAdministrator, LastWayIn, MailboxProofRequired, NotFound, RateLimited, RefreshTokenReplayed, RegistrationClosed, StepUpRequired, TooMany,
         WrongPassword,
     },
 };
@@ -66,6 +67,9 @@ fn table() -> Routes {
             second_factor::verify_second_factor,
             &[InvalidChallenge, InvalidCredentials, InvalidSecondFactor],
         )
+        .route(passkeys::proof::__path_ask_second_factor, passkeys::proof::ask_second_factor, &[InvalidChallenge, NotFound])
+        .route(passkeys::sign_in::__path_begin_passkey_sign_in, passkeys::sign_in::begin_passkey_sign_in, &[])
+        .route(passkeys::sign_in::__path_passkey_login, passkeys::sign_in::passkey_login, &[InvalidChallenge, InvalidCredentials])
         .route(factor_reset::__path_reset_second_factor, factor_reset::reset_second_factor, &[InvalidProof])
         .route(tokens::__path_refresh_tokens, tokens::refresh_tokens, &[InvalidRefreshToken, RefreshTokenReplayed])
         .route(tokens::__path_jwks, tokens::jwks, &[])
@@ -83,8 +87,11 @@ fn table() -> Routes {
         .route(me::__path_read, me::read, &[])
         .route(me::__path_change, me::change, &[])
         .route(me::__path_read_roles, me::read_roles, &[])
-        .route(step_up::__path_step_up, step_up::step_up, &[InvalidSecondFactor, StepUpRequired, WrongPassword])
+        .route(step_up::__path_step_up, step_up::step_up, &[InvalidChallenge, InvalidSecondFactor, StepUpRequired, WrongPassword])
+        .route(passkeys::proof::__path_ask_step_up, passkeys::proof::ask_step_up, &[NotFound])
         .route(mfa::__path_read_second_factors, mfa::read_second_factors, &[])
+        .route(passkeys::__path_list_passkeys, passkeys::list_passkeys, &[])
+        .route(passkeys::__path_rename_passkey, passkeys::rename_passkey, &[])
         .route(devices::__path_list_sessions, devices::list_sessions, &[])
         .route(devices::__path_revoke_other_sessions, devices::revoke_other_sessions, &[])
         .route(devices::__path_revoke_session, devices::revoke_session, &[])
@@ -94,6 +101,9 @@ fn table() -> Routes {
         .open_to::<Fresh<SignedIn>>()
         .route(password::__path_change_password, password::change_password, &[WrongPassword])
         .route(email::__path_change_email, email::change_email, &[])
+        .route(passkeys::__path_begin_passkey, passkeys::begin_passkey, &[MailboxProofRequired, TooMany])
+        .route(passkeys::__path_add_passkey, passkeys::add_passkey, &[InvalidChallenge, MailboxProofRequired, TooMany])
+        .route(passkeys::__path_remove_passkey, passkeys::remove_passkey, &[LastWayIn])
         .route(mfa::__path_begin_totp, mfa::begin_totp, &[AlreadyExists, MailboxProofRequired])
         .route(mfa::__path_confirm_totp, mfa::confirm_totp, &[InvalidSecondFactor, MailboxProofRequired])
         .route(mailbox::__path_request_mailbox_code, mailbox::request_mailbox_code, &[])

@@ -8,19 +8,21 @@ use crate::{
     api::{
         login::note_wrong_password,
         mailed,
+        passkeys::{credential::ShownCredential, proof::judge},
         shapes::{OpaqueToken, RecoveryCode, TotpCode},
         sign_in::{self, Evidence, LoginAnswer, Waiting},
     },
     audit::{self, Entry, Event},
     credentials::{
         challenge::{self, ChallengeError, MAX_TRIES, Purpose},
+        passkey::{self, Question},
         second_factor::{Method, recovery, store::factors, totp},
     },
     edge::{
         guard::{Anyone, Caller},
         known_device::KnownDevice,
         rate_limit::{self, Count, Quota, forget, give_back, spend as count_all},
-        valid::Valid,
+        valid::{Object, Valid},
     },
     error::{ApiError, ErrorCode},
     letters::Letter,
@@ -40,19 +42,42 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// A second factor, as it was sent.
+pub(super) enum Sent {
+    Totp(String),
+    RecoveryCode(String),
+    Passkey(Box<passkey::Shown>),
+}
+
+/// The same, as far as it can be judged without using it up.
 pub(super) enum Shown {
     Totp(String),
     RecoveryCode(String),
+    /// `None`: it is wrong.
+    Passkey(Option<Box<passkey::Used>>),
 }
 
-impl Shown {
+impl Sent {
     /// Exactly one.
-    pub fn of(code: Option<String>, recovery_code: Option<String>) -> Result<Self, ApiError> {
-        match (code, recovery_code) {
-            (Some(code), None) => Ok(Self::Totp(code)),
-            (None, Some(code)) => Ok(Self::RecoveryCode(code)),
-            _ => Err(ApiError::invalid_field("code", "or recovery_code must be given, and one of them only")),
+    pub fn of(code: Option<String>, recovery_code: Option<String>, passkey: Option<Object<ShownCredential>>) -> Result<Self, ApiError> {
+        match (code, recovery_code, passkey) {
+            (Some(code), None, None) => Ok(Self::Totp(code)),
+            (None, Some(code), None) => Ok(Self::RecoveryCode(code)),
+            (None, None, Some(Object(passkey))) => Ok(Self::Passkey(Box::new(passkey.take("passkey")?))),
+            _ => Err(ApiError::invalid_field("code", "recovery_code or passkey must be given, and one of them only")),
         }
+    }
+
+    /// Judges a passkey by what it was asked, where it was asked. To be counted before.
+    pub async fn look(self, state: &State, caller: &Caller, (account, email): (Uuid, &Email), asked: Option<Question>) -> Result<Shown, ApiError> {
+        let shown = match self {
+            Self::Totp(code) => return Ok(Shown::Totp(code)),
+            Self::RecoveryCode(code) => return Ok(Shown::RecoveryCode(code)),
+            Self::Passkey(shown) => shown,
+        };
+        let Some(question) = asked else { return Ok(Shown::Passkey(None)) };
+        let found = passkey::store::find_own(&mut *state.pool.acquire().await?, &state.keyring, account, &shown.id).await?;
+        let known = found.map(|passkey| (passkey, email.clone()));
+        Ok(Shown::Passkey(judge(state, caller, question, known, *shown).await?.map(Box::new)))
     }
 }
 
@@ -86,6 +111,8 @@ pub(super) async fn spend(
     let (is_right, method) = match shown {
         Shown::Totp(code) => (totp::spend(connection, keyring, account, code, now).await?, Method::Totp),
         Shown::RecoveryCode(code) => (recovery::spend(connection, keyring, account, code, now).await?, Method::RecoveryCode),
+        Shown::Passkey(None) => (false, Method::Passkey),
+        Shown::Passkey(Some(used)) => (passkey::store::note_use(connection, keyring, used, now).await?, Method::Passkey),
     };
     if !is_right {
         return Ok(None);
@@ -107,24 +134,25 @@ pub(super) enum Place<'p> {
     Session,
 }
 
-/// Counts a second factor before it is looked at. Devices that the account knows have a count of their own, and so have recovery codes, so
-/// that an attack does not lock the owner out. After very many wrong codes in a row (NIST SP 800-63B-4 §3.2.2) codes of the app count for
+/// Counts a second factor before it is looked at. Devices that the account knows have a count of their own, and so have recovery codes
+/// and passkeys, so that an attack does not lock the owner out. After very many wrong codes in a row (NIST SP 800-63B-4 §3.2.2) codes of the app count for
 /// nothing, wherever they come from: a new device or a new password brings no more guesses.
-pub(super) async fn count(state: &State, account: Uuid, place: Place<'_>, shown: &Shown) -> Result<Counted, ApiError> {
+pub(super) async fn count(state: &State, account: Uuid, place: Place<'_>, sent: &Sent) -> Result<Counted, ApiError> {
     let account = account.to_string();
     let place = match place {
         Place::SignIn(None) => "unknown".to_owned(),
         Place::SignIn(Some(device)) => device.id.to_string(),
         Place::Session => "signed in".to_owned(),
     };
-    let counts = match shown {
-        Shown::Totp(_) => {
+    let counts = match sent {
+        Sent::Totp(_) => {
             vec![Count::of(state, Quota::SecondFactor, &[&account, &place]), Count::of(state, Quota::SecondFactorFailures, &[&account])]
         }
-        Shown::RecoveryCode(_) => vec![Count::of(state, Quota::SecondFactor, &[&account, &place, "recovery code"])],
+        Sent::RecoveryCode(_) => vec![Count::of(state, Quota::SecondFactor, &[&account, &place, "recovery code"])],
+        Sent::Passkey(_) => vec![Count::of(state, Quota::SecondFactor, &[&account, &place, "passkey"])],
     };
     let spent = count_all(state, &counts).await?;
-    let is_beyond = matches!(shown, Shown::Totp(_)) && spent.is_beyond(state, Quota::SecondFactorFailures);
+    let is_beyond = matches!(sent, Sent::Totp(_)) && spent.is_beyond(state, Quota::SecondFactorFailures);
     Ok(Counted { spent, is_beyond })
 }
 
@@ -135,7 +163,7 @@ pub(super) struct Counted {
     pub is_beyond: bool,
 }
 
-/// The second factor of a sign-in: one of `code` and `recovery_code`.
+/// The second factor of a sign-in: one of `code`, `recovery_code` and `passkey`.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerifySecondFactor {
@@ -151,6 +179,10 @@ pub struct VerifySecondFactor {
     #[garde(length(bytes, max = 64))]
     #[schema(value_type = Option<RecoveryCode>)]
     recovery_code: Option<String>,
+    /// What `navigator.credentials.get()` gave for `/v1/auth/mfa/options`, by its `toJSON()`.
+    #[garde(dive)]
+    #[schema(value_type = Option<ShownCredential>)]
+    passkey: Option<Object<ShownCredential>>,
 }
 
 /// Show the second factor
@@ -165,17 +197,20 @@ pub async fn verify_second_factor(
     session: Session,
     body: Valid<Json<VerifySecondFactor>>,
 ) -> Result<HttpResponse, ApiError> {
-    let VerifySecondFactor { mfa_token, code, recovery_code } = body.0.into_inner();
-    let shown = Shown::of(code, recovery_code)?;
-    let (id, evidence) = awaited(&state, &anyone.caller, mfa_token).await?;
+    let VerifySecondFactor { mfa_token, code, recovery_code, passkey } = body.0.into_inner();
+    let sent = Sent::of(code, recovery_code, passkey)?;
+    let (id, evidence, question) = awaited(&state, &anyone.caller, mfa_token).await?;
     let failures = Count::of(&state, Quota::LoginFailures, &[evidence.email.as_str()]);
-    let Counted { spent, is_beyond } = count(&state, evidence.account, Place::SignIn(evidence.device.as_ref()), &shown).await?;
+    let Counted { spent, is_beyond } = count(&state, evidence.account, Place::SignIn(evidence.device.as_ref()), &sent).await?;
     let with_passwords = count_all(&state, &[failures]).await?;
     let tries = challenge::count_try(&mut *state.pool.acquire().await?, id, state.clock.now()).await;
     let about = (evidence.account, evidence.email.clone(), evidence.device.is_some());
     let completed = match &tries {
         Ok(_) if is_beyond => Ok(None),
-        Ok(_) => sign_in::complete(&state, &anyone, &session, evidence, (id, &shown)).await,
+        Ok(_) => match sent.look(&state, &anyone.caller, (evidence.account, &evidence.email), question).await {
+            Ok(shown) => sign_in::complete(&state, &anyone, &session, evidence, (id, &shown)).await,
+            Err(error) => Err(error),
+        },
         Err(_) => Err(ApiError::new(ErrorCode::InvalidChallenge)),
     };
     if !matches!(completed, Ok(None)) {
@@ -189,7 +224,7 @@ pub async fn verify_second_factor(
 }
 
 /// The sign-in that this token finishes, within the quota of wrong ones from one network.
-pub(super) async fn awaited(state: &State, caller: &Caller, token: String) -> Result<(Uuid, Evidence), ApiError> {
+pub(super) async fn awaited(state: &State, caller: &Caller, token: String) -> Result<(Uuid, Evidence, Option<Question>), ApiError> {
     let spent = count_all(state, &[Count::of(state, Quota::WrongProofs, &[&caller.client.network().to_string()])]).await?;
     let (keyring, now, token) = (&state.keyring, state.clock.now(), SecretToken::sent(token));
     let found = challenge::find(&mut *state.pool.acquire().await?, keyring, now, Purpose::SignIn, &token).await;
@@ -197,12 +232,12 @@ pub(super) async fn awaited(state: &State, caller: &Caller, token: String) -> Re
         give_back(state, &spent).await?;
     }
     let found = found?;
-    let Waiting { basis, carriage, device } = found.state()?;
+    let Waiting { basis, carriage, device, question } = found.state()?;
     let over = || ApiError::new(ErrorCode::InvalidChallenge);
     let account = found.account.ok_or_else(over)?;
     let owner = accounts::store::find_own(&mut *state.pool.acquire().await?, AccountId(account)).await?.ok_or_else(over)?;
     let email = Email::parse(&owner.email).map_err(|reason| ApiError::internal(anyhow::anyhow!("a stored address {reason}")))?;
-    Ok((found.id, Evidence { account, email, basis, carriage, device }))
+    Ok((found.id, Evidence { account, email, basis, carriage, device }, question))
 }
 
 /// The owner is told that somebody has the first factor and not the second: of an unknown device at once, of one that the account knows

@@ -10,7 +10,7 @@ use crate::{
     },
     api::{
         csrf::bind_cookie,
-        mailed,
+        mailed, passkeys,
         second_factor::{self, Shown},
         shapes::OpaqueToken,
         tokens::{self, Grant, RefreshIn, Tokens},
@@ -22,6 +22,7 @@ use crate::{
     credentials::{
         self,
         challenge::{self, Begin},
+        passkey::{self, Question},
         password::StoredHash,
         second_factor::{Factors, Method, store::factors},
     },
@@ -94,6 +95,19 @@ pub(super) struct Carriage {
     pub refresh_in: RefreshIn,
 }
 
+impl Carriage {
+    /// As it was asked for.
+    ///
+    /// # Errors
+    /// A cookie with a place for the refresh token.
+    pub fn of(transport: Transport, refresh_in: Option<RefreshIn>) -> Result<Self, ApiError> {
+        if transport == Transport::Cookie && refresh_in.is_some() {
+            return Err(ApiError::invalid_field("refresh_in", "needs transport token"));
+        }
+        Ok(Self { transport, refresh_in: refresh_in.unwrap_or_default() })
+    }
+}
+
 /// What somebody has shown.
 #[derive(Clone)]
 pub(super) struct Evidence {
@@ -110,6 +124,8 @@ pub(super) struct Evidence {
 pub(super) enum Basis {
     /// A password, as its hash was when it was verified, and a stronger hash of it where there is one.
     Password { hash: StoredHash, upgraded: Option<StoredHash> },
+    /// A passkey, whose device verified who holds it.
+    Passkey(Uuid),
 }
 
 impl Basis {
@@ -117,6 +133,7 @@ impl Basis {
     fn assured(&self, now: OffsetDateTime) -> Assured {
         match self {
             Self::Password { .. } => Assured { level: 1, amr: vec!["pwd".into()], at: now },
+            Self::Passkey(_) => Assured { level: 2, amr: passkeys::proof::AMR.map(str::to_owned).to_vec(), at: now },
         }
     }
 
@@ -124,6 +141,7 @@ impl Basis {
     fn method(&self) -> &'static str {
         match self {
             Self::Password { .. } => "password",
+            Self::Passkey(_) => "passkey",
         }
     }
 
@@ -131,6 +149,7 @@ impl Basis {
     async fn holds(&self, connection: &mut PgConnection, account: Uuid) -> Result<bool, ApiError> {
         match self {
             Self::Password { hash, upgraded } => Ok(credentials::store::confirm_password(connection, account, hash, upgraded.as_ref()).await?),
+            Self::Passkey(id) => Ok(passkey::store::hold(connection, account, *id).await?),
         }
     }
 }
@@ -141,6 +160,9 @@ pub(super) struct Waiting {
     pub basis: Basis,
     pub carriage: Carriage,
     pub device: Option<KnownDevice>,
+    /// What the account's passkeys were asked, if they were.
+    #[serde(default)]
+    pub question: Option<Question>,
 }
 
 /// Signs somebody in who has shown a first proof, or asks for the second factor.
@@ -176,7 +198,7 @@ async fn ask(state: &State, caller: &Caller, evidence: Evidence, factors: Factor
     let (now, lifetime) = (state.clock.now(), state.settings.terms.challenge);
     let begin = Begin { purpose: challenge::Purpose::SignIn, account: Some(evidence.account), session: None, lifetime };
     let detail = json!({ "method": evidence.basis.method() });
-    let waiting = Waiting { basis: evidence.basis, carriage: evidence.carriage, device: evidence.device };
+    let waiting = Waiting { basis: evidence.basis, carriage: evidence.carriage, device: evidence.device, question: None };
     let mut transaction = state.pool.begin().await?;
     let token = challenge::issue(&mut transaction, &state.keyring, now, begin, &waiting).await?;
     let entry = Entry::own(Event::SecondFactorAwaited, &caller.origin, evidence.account).detail(detail);

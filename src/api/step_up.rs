@@ -11,20 +11,22 @@ use crate::{
         login::note_wrong_password,
         mailed,
         mfa::{lock_account, own_email},
+        passkeys::{self, credential::ShownCredential},
         reauthenticate::reauthenticate,
-        second_factor::{self, Counted, Place, Shown},
+        second_factor::{self, Counted, Place, Sent},
         shapes::{Assurance, CurrentPassword, OpaqueToken, RecoveryCode, TotpCode},
         tokens::{self, Grant, RefreshIn, Tokens},
     },
     audit::{self, Entry, Event},
     credentials::{
         self,
+        challenge::{self, Challenge, Purpose},
         password::{Password, StoredHash},
     },
     edge::{
         guard::{Caller, SignedIn, demanded_of},
         rate_limit::give_back,
-        valid::Valid,
+        valid::{Object, Valid},
     },
     error::{ApiError, ErrorCode},
     platform::crypto::SecretToken,
@@ -48,8 +50,8 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// A proof of who one is: `password`, where the account has no second factor; else one of `code` and `recovery_code`, and the password beside
-/// it when signing in was more than a day ago.
+/// A proof of who one is: `password`, where the account has no second factor; else one of `code`, `recovery_code`, and `passkey` with
+/// `passkey_token`. More than a day after the sign-in, `code` and `recovery_code` need the password beside them.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepUp {
@@ -65,6 +67,14 @@ pub struct StepUp {
     #[garde(length(bytes, max = 64))]
     #[schema(value_type = Option<RecoveryCode>)]
     recovery_code: Option<String>,
+    /// What `navigator.credentials.get()` gave for `/v1/auth/step-up/options`, by its `toJSON()`.
+    #[garde(dive)]
+    #[schema(value_type = Option<ShownCredential>)]
+    passkey: Option<Object<ShownCredential>>,
+    /// From those options.
+    #[garde(length(bytes, max = 64))]
+    #[schema(value_type = Option<OpaqueToken>)]
+    passkey_token: Option<String>,
 }
 
 /// What the session is carried by from now on.
@@ -132,12 +142,16 @@ pub(super) fn renewed(response: &mut HttpResponseBuilder, state: &State, session
     responses((status = 200, description = "What carries the session now", body = Renewed, headers(("Set-Cookie")))))]
 pub async fn step_up(signed_in: SignedIn, state: Data<State>, session: Session, body: Valid<Json<StepUp>>) -> Result<HttpResponse, ApiError> {
     let SignedIn { principal, caller } = signed_in;
-    let StepUp { password, code, recovery_code } = body.0.into_inner();
-    let shown = if code.is_some() || recovery_code.is_some() { Some(Shown::of(code, recovery_code)?) } else { None };
+    let StepUp { password, code, recovery_code, passkey, passkey_token } = body.0.into_inner();
+    if passkey.is_some() != passkey_token.is_some() {
+        return Err(ApiError::invalid_field("passkey_token", "goes with passkey"));
+    }
+    let is_alone = code.is_none() && recovery_code.is_none() && passkey.is_none();
+    let sent = if is_alone { None } else { Some(Sent::of(code, recovery_code, passkey)?) };
     let verified = match &password {
         Some(password) => {
             let demanded = demanded_of(&state, &principal).await?;
-            if shown.is_none() && demanded.assurance > 1 {
+            if is_alone && demanded.assurance > 1 {
                 return Err(ApiError::step_up(demanded));
             }
             Some(reauthenticate(&state, &principal, &caller, password).await?)
@@ -145,10 +159,10 @@ pub async fn step_up(signed_in: SignedIn, state: Data<State>, session: Session, 
         None => None,
     };
     tokens::know_keys(&state).await?;
-    let raising = match (shown, verified) {
-        (None, None) => return Err(ApiError::invalid_field("password", "or code or recovery_code must be given")),
+    let raising = match (sent, verified) {
+        (None, None) => return Err(ApiError::invalid_field("password", "code, recovery_code or passkey must be given")),
         (None, Some(verified)) => by_password(&state, &principal, &caller, &verified).await?,
-        (Some(shown), verified) => by_second_factor(&state, &principal, &caller, &shown, verified.as_ref()).await?,
+        (Some(sent), verified) => by_second_factor(&state, &principal, &caller, (sent, passkey_token), verified.as_ref()).await?,
     };
     let mut response = HttpResponse::Ok();
     let body = renewed(&mut response, &state, &session, raising)?;
@@ -176,11 +190,15 @@ async fn by_second_factor(
     state: &State,
     principal: &Principal,
     caller: &Caller,
-    shown: &Shown,
+    (sent, token): (Sent, Option<String>),
     password: Option<&StoredHash>,
 ) -> Result<Raising, ApiError> {
-    let Counted { spent, is_beyond } = second_factor::count(state, principal.account, Place::Session, shown).await?;
-    let raised = if is_beyond { Ok(None) } else { show(state, principal, caller, shown, password).await };
+    let asked = match token {
+        Some(token) => Some(passkeys::begun(state, principal, Purpose::PasskeyStepUp, token).await?),
+        None => None,
+    };
+    let Counted { spent, is_beyond } = second_factor::count(state, principal.account, Place::Session, &sent).await?;
+    let raised = if is_beyond { Ok(None) } else { show(state, principal, caller, (sent, asked), password).await };
     if !matches!(raised, Ok(None)) {
         give_back(state, &spent).await?;
     }
@@ -198,23 +216,33 @@ async fn show(
     state: &State,
     principal: &Principal,
     caller: &Caller,
-    shown: &Shown,
+    (sent, asked): (Sent, Option<Challenge>),
     password: Option<&StoredHash>,
 ) -> Result<Option<Raising>, ApiError> {
     let now = state.clock.now();
+    let question = asked.as_ref().map(Challenge::state).transpose()?;
+    if let Some(asked) = &asked {
+        challenge::count_try(&mut *state.pool.acquire().await?, asked.id, now).await?;
+    }
+    let is_passkey = matches!(sent, Sent::Passkey(_));
+    let email = own_email(&mut *state.pool.acquire().await?, principal.account).await?;
+    let shown = sent.look(state, caller, (principal.account, &email), question).await?;
     let mut transaction = state.pool.begin().await?;
     let email = lock_account(&mut transaction, principal.account).await?;
     let history = sessions::store::history(&mut transaction, principal.account, principal.session).await?;
     let (started_at, _) = history.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
     match password {
         Some(verified) => confirm(&mut transaction, principal.account, verified).await?,
-        // the session stands in for the first factor, for a day (NIST SP 800-63B-4 §2.2.3)
-        None if now - started_at > AAL2_LONGEST => {
+        // the session stands in for the first factor, for a day (NIST SP 800-63B-4 §2.2.3); a passkey is two by itself
+        None if !is_passkey && now - started_at > AAL2_LONGEST => {
             return Err(ApiError::invalid_field("password", "is needed, too: you signed in more than a day ago"));
         }
         None => {}
     }
-    let Some(spent) = second_factor::spend(&mut transaction, state, principal.account, &email, shown).await? else { return Ok(None) };
+    let Some(spent) = second_factor::spend(&mut transaction, state, principal.account, &email, &shown).await? else { return Ok(None) };
+    if let Some(asked) = asked {
+        challenge::spend(&mut transaction, asked.id, now).await?;
+    }
     let raising = raise(&mut transaction, state, principal, &Assured { level: 2, amr: spent.amr(), at: now }).await?;
     record(&mut transaction, state, &raising, caller, spent.method.name()).await?;
     transaction.commit().await?;

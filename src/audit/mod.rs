@@ -101,6 +101,10 @@ events! {
     AccountKept = "account.kept";
     /// The person was erased.
     AccountErased = "account.erased";
+    /// The owner gave a passkey another name.
+    PasskeyRenamed = "passkey.renamed";
+    /// A passkey was refused because its device's counter went back: somebody has a copy of it.
+    PasskeyCopied = "passkey.copied";
     /// The owner asked for a copy of the data.
     ExportRequested = "export.requested";
     /// The owner fetched it.

@@ -1,6 +1,7 @@
 //! Proofs of who someone is.
 
 pub mod challenge;
+pub mod passkey;
 pub mod password;
 pub mod second_factor;
 pub mod store;

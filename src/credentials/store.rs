@@ -84,7 +84,12 @@ pub async fn set_first_password(connection: &mut PgConnection, account: Uuid, ha
 /// # Errors
 /// When the database is away.
 pub async fn ways_in(connection: &mut PgConnection, account: Uuid) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar!(r#"SELECT count(*) AS "ways!" FROM passwords WHERE user_id = $1"#, account).fetch_one(connection).await
+    sqlx::query_scalar!(
+        r#"SELECT (SELECT count(*) FROM passwords WHERE user_id = $1) + (SELECT count(*) FROM passkeys WHERE user_id = $1) AS "ways!""#,
+        account
+    )
+    .fetch_one(connection)
+    .await
 }
 
 /// Takes the password away: nobody signs in with it until a letter sets a new one.

@@ -52,8 +52,8 @@ error_codes! {
     InvalidRefreshToken = UNAUTHORIZED, "INVALID_REFRESH_TOKEN", "The refresh token is missing, unknown or over. Sign in again.";
     /// A refresh token of a session that ended because one of its tokens was used twice.
     RefreshTokenReplayed = UNAUTHORIZED, "REFRESH_TOKEN_REPLAYED", "One of this session's refresh tokens was used twice: somebody else may have had it, so the session was ended. Sign in again.";
-    /// Address or password is wrong; nobody is told which.
-    InvalidCredentials = UNAUTHORIZED, "INVALID_CREDENTIALS", "The address or the password is wrong.";
+    /// Address or password is wrong, or the passkey; nobody is told which.
+    InvalidCredentials = UNAUTHORIZED, "INVALID_CREDENTIALS", "The address or the password is wrong, or the passkey is not known.";
     /// An unsafe call that did not come from an allowed page.
     CsrfRejected = FORBIDDEN, "CSRF_REJECTED", "The call does not come from an allowed origin or lacks the session's CSRF token.";
     /// A cross-origin call of a page that is not on the list.

@@ -4,7 +4,7 @@ use crate::{
     access::store::assignments_of,
     accounts::{self, AccountId, Email, export::store},
     audit::{self, Filter, subject_key},
-    credentials::second_factor,
+    credentials::{passkey, second_factor},
     letters::{self, Letter},
     platform::{db::StoreError, outbox},
     sessions,
@@ -61,6 +61,7 @@ async fn contents(connection: &mut PgConnection, state: &State, account: &accoun
     let owner = account.id.0;
     let roles = assignments_of(connection, owner, now).await?;
     let sessions = sessions::store::list_own(connection, owner, now).await?;
+    let passkeys = passkey::store::list(connection, owner).await?;
     let filter = Filter { subject: Some(owner), ..Filter::default() };
     let mut events = audit::list(connection, &state.keyring, &filter, MAX_EVENTS).await?;
     // what one did to others: from where is one's own
@@ -88,6 +89,13 @@ async fn contents(connection: &mut PgConnection, state: &State, account: &accoun
             "transport": session.transport,
             "signed_in_at": show(session.started_at),
             "last_seen_at": show(session.last_seen_at),
+        })).collect::<Vec<_>>(),
+        "passkeys": passkeys.iter().map(|passkey| json!({
+            "id": passkey.id,
+            "name": passkey.name,
+            "is_backed_up": passkey.is_backed_up,
+            "created_at": show(passkey.created_at),
+            "last_used_at": passkey.last_used_at.map(show),
         })).collect::<Vec<_>>(),
         "events": events.iter().map(|event| {
             // from where somebody else acted is theirs

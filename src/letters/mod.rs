@@ -36,6 +36,8 @@ pub enum Letter<'l> {
     PasswordChanged,
     /// A notice that a session ended because its refresh token was used twice.
     RefreshReplayed,
+    /// A notice that a copy of a passkey was used.
+    PasskeyCopied,
     /// Link and code that prove a new address.
     EmailChange(&'l Issued),
     /// To an address that has an account and that another one asked for.
@@ -82,6 +84,7 @@ impl Letter<'_> {
             Self::NoAccount => include_str!("templates/no_account.txt"),
             Self::PasswordChanged => include_str!("templates/password_changed.txt"),
             Self::RefreshReplayed => include_str!("templates/refresh_replayed.txt"),
+            Self::PasskeyCopied => include_str!("templates/passkey_copied.txt"),
             Self::EmailChange(_) => include_str!("templates/email_change.txt"),
             Self::EmailTaken => include_str!("templates/email_taken.txt"),
             Self::EmailChanged(_) => include_str!("templates/email_changed.txt"),
@@ -120,6 +123,7 @@ impl<'l> Letter<'l> {
             | Self::NoAccount
             | Self::PasswordChanged
             | Self::RefreshReplayed
+            | Self::PasskeyCopied
             | Self::EmailTaken
             | Self::Erased
             | Self::Mailbox(_)
@@ -226,6 +230,7 @@ mod tests {
             Letter::NoAccount,
             Letter::PasswordChanged,
             Letter::RefreshReplayed,
+            Letter::PasskeyCopied,
             Letter::EmailChange(i),
             Letter::EmailTaken,
             Letter::EmailChanged(i),

@@ -17,7 +17,7 @@ use tracing_subscriber::{
 
 /// Libraries that tell what people sent, and up to which level each may speak. No setting goes beyond: whoever looks for a fault turns
 /// on everything.
-const HELD_BACK: [(&str, LevelFilter); 8] = [
+const HELD_BACK: [(&str, LevelFilter); 9] = [
     // errors with what could not be parsed in them
     ("actix_http", LevelFilter::OFF),
     // paths, where people put tokens, and why a query is wrong
@@ -34,6 +34,8 @@ const HELD_BACK: [(&str, LevelFilter); 8] = [
     ("rustls_acme", LevelFilter::WARN),
     // what the database says about rows
     ("sqlx::postgres::notice", LevelFilter::WARN),
+    // faults of what strangers sent, as errors of ours, and challenges
+    ("webauthn_rs", LevelFilter::OFF),
 ];
 
 /// How log lines look.

@@ -39,6 +39,10 @@ pub struct Quotas {
     pub refresh_network: u32,
     /// Mailed links and codes from one address that are not right, in 15 minutes.
     pub wrong_proofs: u32,
+    /// Questions for a passkey from one address in 15 minutes.
+    pub passkey_options: u32,
+    /// Wrong passkeys from one address in 15 minutes.
+    pub wrong_passkeys: u32,
     /// Letters that strangers cause to one mailbox from one address in an hour.
     pub letters_address: u32,
     /// The same in a day.
@@ -127,6 +131,8 @@ pub(super) fn quotas(read: &mut Reader) -> Quotas {
         refresh_person: read.number("PORTCULLIS_REFRESH_PERSON_QUOTA", 3..=100_000),
         refresh_network: read.number("PORTCULLIS_REFRESH_NETWORK_QUOTA", 1..=100_000),
         wrong_proofs: read.number("PORTCULLIS_WRONG_PROOF_QUOTA", 1..=10_000),
+        passkey_options: read.number("PORTCULLIS_PASSKEY_OPTIONS_QUOTA", 1..=100_000),
+        wrong_passkeys: read.number("PORTCULLIS_WRONG_PASSKEY_QUOTA", 1..=10_000),
         letters_address: read.number("PORTCULLIS_LETTER_ADDRESS_QUOTA", 1..=99),
         letters_address_day: read.number("PORTCULLIS_LETTER_ADDRESS_DAY_QUOTA", 1..=999),
         letters_day: read.number("PORTCULLIS_LETTER_DAY_QUOTA", 1..=1000),

@@ -135,6 +135,12 @@ pub const SETTINGS: &[Setting] = &[
     setting("PORTCULLIS_REFRESH_NETWORK_QUOTA", "100", "refresh tokens from one address that lead nowhere, in 15 minutes, 1 to 100000"),
     setting("PORTCULLIS_WRONG_PROOF_QUOTA", "30", "mailed links and codes from one address that are not right, in 15 minutes, 1 to 10000"),
     setting(
+        "PORTCULLIS_PASSKEY_OPTIONS_QUOTA",
+        "300",
+        "questions for a passkey, at sign-in and elsewhere, from one address in 15 minutes, 1 to 100000",
+    ),
+    setting("PORTCULLIS_WRONG_PASSKEY_QUOTA", "100", "passkeys from one address that are wrong, in 15 minutes, 1 to 10000"),
+    setting(
         "PORTCULLIS_LETTER_ADDRESS_QUOTA",
         "3",
         "letters that strangers at one address may cause to one mailbox in an hour, 1 to 99: fewer than `PORTCULLIS_LETTER_QUOTA`, so that the owner elsewhere gets one",

@@ -20,7 +20,7 @@ pub use reader::SettingsError;
 pub use tls::{Acme, Profile, Redirecting, Tls, TlsFiles};
 
 use crate::{
-    credentials::password::Cost,
+    credentials::{passkey::RelyingParty, password::Cost},
     platform::{
         keyring::{KeyBytes, LONGEST_TOKEN_LIFE, signing::Algorithm},
         mail::Transport,
@@ -66,6 +66,8 @@ pub struct Settings {
     pub environment: Environment,
     /// Where people reach the service.
     pub public_url: Origin,
+    /// The same, as passkeys know it.
+    pub relying_party: RelyingParty,
     /// The service's address.
     pub https_listen: SocketAddr,
     /// The listener that redirects.
@@ -222,6 +224,8 @@ impl Settings {
             read.optional("PORTCULLIS_PUBLIC_URL", |text| Origin::parse(text, false))
         };
         let issuer = public_url.as_ref().map_or_else(String::new, |origin| origin.as_str().to_owned());
+        let terms = limits::terms(&mut read);
+        let relying_party = origin::relying_party(&mut read, public_url.as_ref(), terms.challenge);
         let mail_from = read.optional("PORTCULLIS_MAIL_FROM", |text| text.parse().map_err(|_| "must be an address or `Name <address>`"));
         let settings = Self {
             environment,
@@ -261,7 +265,7 @@ impl Settings {
             token_algorithm: read
                 .value("PORTCULLIS_TOKEN_ALGORITHM", Algorithm::EdDsa, |text| Algorithm::named(text).ok_or("must be EdDSA, ES256 or RS256")),
             key_rotation: time::Duration::days(read.number("PORTCULLIS_KEY_ROTATION_DAYS", 1..=365)),
-            terms: limits::terms(&mut read),
+            terms,
             known_device: time::Duration::days(read.number("PORTCULLIS_KNOWN_DEVICE_DAYS", 1..=400)),
             session_address: read.value("PORTCULLIS_SESSION_ADDRESS", AddressDetail::Nothing, |text| match text {
                 "network" => Ok(AddressDetail::Network),
@@ -275,9 +279,13 @@ impl Settings {
                 _ => Err("must be open or invited"),
             }),
             mail_attempts: read.number("PORTCULLIS_MAIL_ATTEMPTS", 1..=100),
-            // the last two, so that everything before them has been read when one is wrong
+            // the last ones, so that everything before them has been read when one is wrong
             public_url: match public_url {
                 Some(origin) => origin,
+                None => return Err(all_problems(read, &given, is_production && is_service)),
+            },
+            relying_party: match relying_party {
+                Some(party) => party,
                 None => return Err(all_problems(read, &given, is_production && is_service)),
             },
             mail_from: match mail_from {

@@ -1,7 +1,9 @@
 //! Web origins: scheme, host and port, compared as a whole (RFC 6454). No prefixes, suffixes or patterns, so that no
 //! look-alike of an allowed origin passes (practice 6.allow-list).
 
+use crate::{credentials::passkey::RelyingParty, settings::reader::Reader};
 use std::fmt;
+use time::Duration;
 use url::Url;
 
 /// An origin in its serialised form, like `https://app.example:8443`. The default port is left out.
@@ -43,6 +45,12 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The service as passkeys know it, where its public URL will do.
+pub(super) fn relying_party(read: &mut Reader, public_url: Option<&Origin>, lifetime: Duration) -> Option<RelyingParty> {
+    let party = RelyingParty::of(public_url?.as_str(), lifetime);
+    party.inspect_err(|reason| read.refuse("PORTCULLIS_PUBLIC_URL", reason)).ok()
 }
 
 #[cfg(test)]

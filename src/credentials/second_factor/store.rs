@@ -13,7 +13,7 @@ pub async fn factors(connection: &mut PgConnection, account: Uuid) -> Result<Fac
     sqlx::query_as!(
         Factors,
         r#"SELECT EXISTS (SELECT FROM totp WHERE user_id = $1 AND confirmed_at IS NOT NULL) AS "totp!",
-                  0::bigint AS "passkeys!",
+                  (SELECT count(*) FROM passkeys WHERE user_id = $1) AS "passkeys!",
                   (SELECT count(*) FROM recovery_codes WHERE user_id = $1 AND used_at IS NULL) AS "recovery_codes!""#,
         account
     )
@@ -159,5 +159,6 @@ pub async fn remove_since(connection: &mut PgConnection, account: Uuid, since: O
     sqlx::query!("DELETE FROM totp WHERE user_id = $1 AND coalesce(confirmed_at, created_at) >= $2", account, since)
         .execute(&mut *connection)
         .await?;
+    sqlx::query!("DELETE FROM passkeys WHERE user_id = $1 AND created_at >= $2", account, since).execute(&mut *connection).await?;
     sqlx::query!("DELETE FROM recovery_codes WHERE user_id = $1 AND created_at >= $2", account, since).execute(connection).await.map(drop)
 }

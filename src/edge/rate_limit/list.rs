@@ -176,6 +176,10 @@ quotas! {
     RefreshFromNetwork = "refresh_from_network", Address, SlidingWindow, |q| q.refresh_network, QUARTER, "PORTCULLIS_REFRESH_NETWORK_QUOTA";
     /// Mailed links and codes that are not right.
     WrongProofs = "wrong_proofs", Address, SlidingWindow, |q| q.wrong_proofs, QUARTER, "PORTCULLIS_WRONG_PROOF_QUOTA";
+    /// Questions for a passkey: most write a row.
+    PasskeyOptions = "passkey_options", Address, SlidingWindow, |q| q.passkey_options, QUARTER, "PORTCULLIS_PASSKEY_OPTIONS_QUOTA";
+    /// Passkeys that are wrong, where somebody signs in with one and nothing else.
+    WrongPasskeys = "wrong_passkeys", Address, SlidingWindow, |q| q.wrong_passkeys, QUARTER, "PORTCULLIS_WRONG_PASSKEY_QUOTA";
     /// New passwords that are tried: judging and hashing them is work.
     NewPasswords = "new_passwords", Proof, SlidingWindow, |q| q.new_passwords, QUARTER, "PORTCULLIS_NEW_PASSWORD_QUOTA";
     /// Letters that strangers may cause from one address: fewer than the mailbox gets, so that the owner elsewhere gets one.

@@ -78,6 +78,8 @@ purposes! {
     Challenge = "challenge";
     /// Seals seeds of authenticator apps.
     TotpSeed = "totp_seed";
+    /// Seals what verifies passkeys.
+    Passkey = "passkey";
 }
 
 impl Purpose {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Open to everybody, on purpose. A new route is either on this list or asks who calls.
-const PUBLIC: [&str; 22] = [
+const PUBLIC: [&str; 25] = [
     "GET /.well-known/jwks.json",
     "GET /docs",
     "GET /docs/errors",
@@ -25,8 +25,11 @@ const PUBLIC: [&str; 22] = [
     "POST /v1/auth/email/confirm",
     "POST /v1/auth/email/undo",
     "POST /v1/auth/login",
+    "POST /v1/auth/mfa/options",
     "POST /v1/auth/mfa/reset",
     "POST /v1/auth/mfa/verify",
+    "POST /v1/auth/passkeys/login",
+    "POST /v1/auth/passkeys/options",
     "POST /v1/auth/password/forgot",
     "POST /v1/auth/password/reset",
     "POST /v1/auth/register",

@@ -19,6 +19,7 @@ fn test_of(quota: Quota) -> &'static str {
         Quota::SecondFactor | Quota::SecondFactorFailures => "second_factor_guessing",
         Quota::RefreshOfSession | Quota::RefreshOfPerson | Quota::RefreshFromNetwork => "refresh_flood",
         Quota::NewPasswords => "hash_flood",
+        Quota::PasskeyOptions | Quota::WrongPasskeys => "passkey_flood",
         Quota::Letters
         | Quota::LettersADay
         | Quota::LetterCooldown

@@ -6,6 +6,7 @@ mod devices;
 mod faults;
 mod first_light;
 mod nodes;
+mod passkeys;
 mod personal_data;
 mod recovery;
 mod second_factor;

@@ -7,6 +7,7 @@ mod hash_flood;
 mod large_head;
 mod letter_bombing;
 mod lock_out_weapon;
+mod passkey_flood;
 mod password_guessing;
 mod refresh_flood;
 mod request_flood;

@@ -1,6 +1,12 @@
 mod around_the_second_factor;
+mod cloned_passkey;
 mod factor_reset;
+mod last_way_in;
+mod others_passkey;
+mod passkey_of_another_site;
+mod replayed_assertion;
 mod replayed_code;
 mod role_without_second_factor;
 mod stale_session;
 mod thiefs_factor;
+mod thiefs_passkey;
