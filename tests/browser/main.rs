@@ -51,3 +51,8 @@ fn pages_of_other_sites_change_nothing_and_read_nothing() {
 fn cookies_are_out_of_the_reach_of_scripts_and_siblings() {
     in_browser("cookies.mjs");
 }
+
+#[test]
+fn passkeys_register_and_sign_in() {
+    in_browser("passkeys.mjs");
+}
