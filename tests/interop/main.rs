@@ -8,6 +8,7 @@ mod certificates;
 mod fuzzing;
 mod http2;
 mod one_time_passwords;
+mod passkeys;
 mod scanners;
 mod service;
 mod slow_clients;

@@ -1,0 +1,15 @@
+//! Passkeys of others' making: a software authenticator that knows WebAuthn and nothing of this service registers and signs in.
+
+use crate::service::{EMAIL, PASSWORD, Service, node, run};
+use std::process::Command;
+
+#[test]
+fn a_software_authenticator_registers_and_signs_in_without_a_browser() {
+    let service = Service::with(&[]);
+    service.member();
+    let mut emulator = Command::new("node");
+    emulator.arg("tests/interop/passkey.mjs").args([service.url.as_str(), "https://localhost:8443", EMAIL, PASSWORD]);
+    emulator.env("NODE_EXTRA_CA_CERTS", service.authority()).env("MODULES", node("nid-webauthn-emulator@0.2.11", "nid-webauthn-emulator"));
+    let said = run(&mut emulator);
+    assert_eq!(said.lines().collect::<Vec<_>>(), ["registered Emulator", "signed in aal2 pop mfa", "second factor"]);
+}
