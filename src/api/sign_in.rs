@@ -280,7 +280,9 @@ async fn start_in_transaction(
         method = Some(spent.method);
         assured.level = 2;
         assured.amr.extend(spent.amr());
-    } else if assured.level < 2 {
+    } else if assured.level == 2 {
+        forget(state, &mut transaction, Count::of(state, Quota::SecondFactorFailures, &[&account.to_string()])).await?;
+    } else {
         let factors = factors(&mut transaction, account).await?;
         if factors.is_on() {
             return Ok(Outcome::Wanting(factors));
