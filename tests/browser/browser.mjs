@@ -1,6 +1,6 @@
 // Chromium with a page of the service and somebody signed in; and pages of other sites, on this machine.
 import { X509Certificate, createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { createServer } from "node:https";
 import { createRequire } from "node:module";
 
@@ -57,6 +57,17 @@ export async function signIn(page, how = {}, csrf) {
     const { status, json } = await call(page, "POST", "/v1/auth/login", { body: { email: EMAIL, password: PASSWORD, ...how }, csrf });
     expect(status, 200, "sign-in");
     return json;
+}
+
+/** What the first letter says; waits for it. */
+export async function mailed(pattern) {
+    for (let tries = 0; tries < 500; tries++) {
+        const names = existsSync(process.env.MAIL) ? readdirSync(process.env.MAIL).filter((name) => name.endsWith(".eml")) : [];
+        const found = names.map((name) => pattern.exec(readFileSync(`${process.env.MAIL}/${name}`, "utf8"))).find(Boolean);
+        if (found) return found[1];
+        await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    throw new Error("no letter came");
 }
 
 /** Serves an empty page under another name; gives its origin. */

@@ -1,6 +1,6 @@
 // Passkeys as Chromium makes and uses them, with a virtual device: registered, signed in with and nothing else, as the second factor; and
 // not at all for another site's page, nor by a device that does not verify its user.
-import { EMAIL, ORIGIN, PASSWORD, browse, call, expect, otherSite, signIn } from "./browser.mjs";
+import { EMAIL, ORIGIN, PASSWORD, browse, call, expect, mailed, otherSite, signIn } from "./browser.mjs";
 
 const device = {
     protocol: "ctap2",
@@ -35,6 +35,9 @@ await browse(async (page, context) => {
     const { authenticatorId } = await devices.send("WebAuthn.addVirtualAuthenticator", { options: device });
 
     let { csrf_token: csrf } = await signIn(page);
+    const { json: letter } = await call(page, "POST", "/v1/me/mailbox", { csrf });
+    const agreed = { proof_id: letter.proof_id, code: await mailed(/where you began: (\d{8})/) };
+    expect((await call(page, "POST", "/v1/me/mailbox/confirm", { body: agreed, csrf })).status, 204, "agreed by mail");
     const begun = await call(page, "POST", "/v1/me/passkeys/options", { csrf });
     expect(begun.status, 200, "options");
     const credential = await create(page, begun.json.options);

@@ -142,11 +142,16 @@ impl Service {
         made.lines().find_map(|line| line.strip_prefix("password (shown this once): ")).unwrap().to_owned()
     }
 
+    /// Where its letters are.
+    pub fn mail(&self) -> PathBuf {
+        self.folder.path().join("data/mail")
+    }
+
     /// What follows this in the first letter that has it; waits for it.
     pub fn in_a_letter(&self, before: &str, length: usize) -> String {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
-            let letters = std::fs::read_dir(self.folder.path().join("data/mail")).into_iter().flatten();
+            let letters = std::fs::read_dir(self.mail()).into_iter().flatten();
             let texts = letters.filter_map(|letter| std::fs::read_to_string(letter.unwrap().path()).ok());
             let found = texts.filter_map(|text| Some(text.split_once(before)?.1.chars().take(length).collect::<String>())).next();
             match found {

@@ -160,6 +160,9 @@ impl Key {
 impl Actor<'_> {
     /// Adds a passkey on this device, as a page does.
     pub async fn add_passkey(&mut self, device: &mut Device, name: &str) -> Answer {
+        if self.get("/v1/me/mfa").await.json()["is_on"] == false {
+            self.agree_by_mail().await;
+        }
         let begun = self.post("/v1/me/passkeys/options", json!({})).await;
         assert_eq!(begun.status, 200, "{}", begun.text);
         let credential = device.create(&begun.json()["options"]);

@@ -51,6 +51,7 @@ async fn a_new_passkey_counts_once_and_for_who_began_it() {
     let (ada, bob) = (app.member(ADA).await, app.member("bob@example.org").await);
     let ada_elsewhere = app.sign_in(ADA).await;
     let mut device = Device::at(PUBLIC_URL);
+    ada.agree_by_mail().await;
     let begun = ada.post("/v1/me/passkeys/options", json!({})).await.json();
     let body = json!({ "token": begun["token"], "name": "Laptop", "credential": device.create(&begun["options"]) });
     for (who, actor) in [("another person", &bob), ("another session", &ada_elsewhere)] {
