@@ -32,5 +32,5 @@ fn codes_of_oathtool_are_accepted_once() {
     assert!(service.post("/v1/auth/mfa/verify", &shown)["access_token"].is_string());
     let again = json!({ "mfa_token": service.post("/v1/auth/login", &sign_in)["mfa_token"], "code": code }).to_string();
     let refused = service.curl("/v1/auth/mfa/verify").args(["--json", &again]).output().unwrap();
-    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("401"), "{refused:?}");
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("403"), "{refused:?}");
 }
