@@ -2,11 +2,12 @@
 
 use crate::{
     audit::alerts::signals::Signals,
-    credentials::password::Passwords,
+    credentials::{federation::Federation, password::Passwords},
     platform::{clock::Clock, keyring::Keyring, places::Places, redis::Redis, window::Windows},
     sessions::{revocation::Revocations, seen::Seen},
-    settings::Settings,
+    settings::{Environment, Federated, Settings},
 };
+use anyhow::Context;
 use sqlx::PgPool;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -15,6 +16,16 @@ use tokio::sync::Notify;
 #[must_use]
 pub fn in_hand(settings: &Settings) -> Places {
     Places::new(settings.connections.requests, settings.quotas.in_hand as usize, || metrics::gauge!("portcullis_requests_in_hand"))
+}
+
+/// Whom the settings name.
+///
+/// # Errors
+/// When no client can be made.
+pub fn federation(settings: &Settings) -> anyhow::Result<Federation> {
+    let Federated { providers, issuers, .. } = &settings.federated;
+    let callback = settings.federated.callback(&settings.public_url).context("the public URL has no pages")?;
+    Federation::new(providers, issuers, &callback, settings.environment == Environment::Development)
 }
 
 /// Handles only: cheap to clone.
@@ -30,6 +41,8 @@ pub struct State {
     pub keyring: Keyring,
     /// Hashing on its own threads.
     pub passwords: Passwords,
+    /// Which other services are believed.
+    pub federation: Federation,
     /// Which tokens are worth nothing any more.
     pub revocations: Revocations,
     /// Places of requests that are worked on.

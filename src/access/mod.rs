@@ -16,6 +16,9 @@ pub enum Transport {
     Cookie,
     /// An access token, and a refresh token for the next one.
     Token,
+    /// Somebody else's access token: there is no session here. Nobody asks for it, and it is not kept.
+    #[serde(skip)]
+    Outside,
 }
 
 impl Transport {
@@ -25,6 +28,7 @@ impl Transport {
         match self {
             Self::Cookie => "cookie",
             Self::Token => "token",
+            Self::Outside => "outside",
         }
     }
 }

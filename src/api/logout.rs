@@ -5,7 +5,7 @@ use crate::{
     access::{Principal, Transport},
     audit::{self, Entry, Event},
     edge::{guard::SignedIn, refresh_cookie},
-    error::ApiError,
+    error::{ApiError, ErrorCode},
     sessions,
     state::State,
 };
@@ -19,6 +19,10 @@ use serde_json::json;
 #[utoipa::path(post, path = "/v1/auth/logout", tag = "auth", responses((status = 204, description = "Signed out", headers(("Set-Cookie"), ("Clear-Site-Data")))))]
 pub async fn logout(signed_in: SignedIn, state: Data<State>, session: Session) -> Result<HttpResponse, ApiError> {
     let SignedIn { principal, caller } = signed_in;
+    // there is no session here to end, and to say that there was would be a lie
+    if principal.transport == Transport::Outside {
+        return Err(ApiError::new(ErrorCode::Forbidden));
+    }
     let now = state.clock.now();
     let mut transaction = state.pool.begin().await?;
     sessions::end_own(&mut transaction, &state.revocations, principal.account, principal.session, now).await?;
@@ -38,6 +42,7 @@ pub(super) fn take_away(answer: &mut HttpResponseBuilder, principal: &Principal,
     match principal.transport {
         Transport::Cookie => session.purge(),
         Transport::Token => refresh_cookie::removals().into_iter().for_each(|removal| _ = answer.cookie(removal)),
+        Transport::Outside => {}
     }
 }
 

@@ -9,6 +9,7 @@ mod email;
 mod events;
 mod factor_reset;
 mod health;
+mod identities;
 mod invitations;
 mod login;
 mod logout;
@@ -16,6 +17,7 @@ mod mailbox;
 mod mailed;
 mod me;
 mod mfa;
+mod oauth;
 mod pages;
 mod passkeys;
 mod password;
@@ -37,9 +39,9 @@ use crate::{
     access::permission::demand::{AuditRead, InvitationsManage, RolesAssign, RolesManage, RolesRead, UsersManage, UsersRead},
     edge::guard::{Anyone, Fresh, May, SignedIn, WithCookie, WithToken},
     error::ErrorCode::{
-        AlreadyExists, BuiltInRole, Forbidden, InvalidChallenge, InvalidCredentials, InvalidProof, InvalidRefreshToken, InvalidSecondFactor,
-        LastAdministrator, LastWayIn, MailboxProofRequired, NotFound, RateLimited, RefreshTokenReplayed, RegistrationClosed, StepUpRequired, TooMany,
-        WrongPassword,
+        AlreadyExists, BuiltInRole, Forbidden, IdentityRefused, IdentityUnknown, InvalidChallenge, InvalidCredentials, InvalidProof,
+        InvalidRefreshToken, InvalidSecondFactor, LastAdministrator, LastWayIn, MailboxProofRequired, NotFound, RateLimited, RefreshTokenReplayed,
+        RegistrationClosed, StepUpRequired, TooMany, WrongPassword,
     },
 };
 use actix_web::web::ServiceConfig;
@@ -58,7 +60,15 @@ fn table() -> Routes {
         .route(pages::__path_errors, pages::errors, &[])
         .route(pages::__path_docs_file, pages::docs_file, &[])
         .route(pages::__path_link, pages::link, &[])
+        .route(pages::__path_oauth, pages::oauth, &[])
         .route(pages::__path_asset, pages::asset, &[])
+        .route(oauth::__path_providers, oauth::providers, &[])
+        .route(oauth::__path_authorize, oauth::authorize, &[RateLimited])
+        .route(
+            oauth::__path_callback,
+            oauth::callback,
+            &[InvalidChallenge, InvalidCredentials, IdentityRefused, IdentityUnknown, AlreadyExists, TooMany],
+        )
         .route(register::__path_begin_registration, register::begin_registration, &[RateLimited, RegistrationClosed])
         .route(register::__path_complete_registration, register::complete_registration, &[InvalidProof, RegistrationClosed])
         .route(login::__path_login, login::login, &[InvalidCredentials, RateLimited])
@@ -82,12 +92,12 @@ fn table() -> Routes {
         .route(personal_data::__path_keep_account, personal_data::keep_account, &[InvalidProof]);
     routes
         .open_to::<SignedIn>()
-        .route(logout::__path_logout, logout::logout, &[])
+        .route(logout::__path_logout, logout::logout, &[Forbidden])
         .route(devices::__path_logout_all, devices::logout_all, &[])
         .route(me::__path_read, me::read, &[])
         .route(me::__path_change, me::change, &[])
         .route(me::__path_read_roles, me::read_roles, &[])
-        .route(step_up::__path_step_up, step_up::step_up, &[InvalidChallenge, InvalidSecondFactor, StepUpRequired, WrongPassword])
+        .route(step_up::__path_step_up, step_up::step_up, &[Forbidden, InvalidChallenge, InvalidSecondFactor, StepUpRequired, WrongPassword])
         .route(passkeys::proof::__path_ask_step_up, passkeys::proof::ask_step_up, &[NotFound])
         .route(mfa::__path_read_second_factors, mfa::read_second_factors, &[])
         .route(passkeys::__path_list_passkeys, passkeys::list_passkeys, &[])
@@ -95,6 +105,7 @@ fn table() -> Routes {
         .route(devices::__path_list_sessions, devices::list_sessions, &[])
         .route(devices::__path_revoke_other_sessions, devices::revoke_other_sessions, &[])
         .route(devices::__path_revoke_session, devices::revoke_session, &[])
+        .route(identities::__path_list, identities::list, &[])
         .route(events::__path_list_own_events, events::list_own_events, &[])
         .route(personal_data::__path_read_export, personal_data::read_export, &[NotFound]);
     routes
@@ -110,6 +121,8 @@ fn table() -> Routes {
         .route(mailbox::__path_confirm_mailbox, mailbox::confirm_mailbox, &[InvalidProof])
         .route(mfa::__path_remove_totp, mfa::remove_totp, &[NotFound])
         .route(mfa::__path_replace_recovery_codes, mfa::replace_recovery_codes, &[NotFound])
+        .route(identities::__path_authorize, identities::authorize, &[Forbidden, MailboxProofRequired])
+        .route(identities::__path_unlink, identities::unlink, &[LastWayIn])
         .route(personal_data::__path_request_export, personal_data::request_export, &[])
         .route(personal_data::__path_fetch_export, personal_data::fetch_export, &[])
         .route(personal_data::__path_close_account, personal_data::close_account, &[LastAdministrator]);

@@ -4,6 +4,7 @@
 use crate::{
     api::{
         document,
+        oauth::ProviderName,
         shapes::{FileContents, LinkAsset, LinkPage, ViewerFile},
     },
     edge::{
@@ -46,6 +47,15 @@ impl Segment for FileName {
 pub async fn link(_: Anyone, page: Valid<Path<FileName>>) -> Result<HttpResponse, ApiError> {
     let html = pages::link_page(&page.0.0).ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
     Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").insert_header((CONTENT_SECURITY_POLICY, pages::CSP)).body(html))
+}
+
+/// The page that providers send browsers back to
+///
+/// It takes what the provider said out of the address and posts it: reading the page signs nobody in.
+#[utoipa::path(get, path = "/go/oauth/{provider}", tag = "pages", params(("provider" = ProviderName, Path, description = "The provider")),
+    responses((status = 200, description = "A page", content_type = "text/html", body = FileContents)))]
+pub async fn oauth(_: Anyone, _provider: Valid<Path<ProviderName>>) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/html; charset=utf-8").insert_header((CONTENT_SECURITY_POLICY, pages::CSP)).body(pages::oauth_page())
 }
 
 /// A script or style of a page

@@ -94,7 +94,7 @@ pub async fn change_password(
     challenge::store::end_all(&mut transaction, owner.0, now).await?;
     let ended = match principal.transport {
         Transport::Cookie => sessions::end_others(&mut transaction, &state.revocations, &principal, now).await?,
-        Transport::Token => sessions::end_all(&mut transaction, &state.revocations, owner.0, now).await?,
+        Transport::Token | Transport::Outside => sessions::end_all(&mut transaction, &state.revocations, owner.0, now).await?,
     };
     proof::store::end_proofs(&mut transaction, owner, &Purpose::ENDED_BY_RECOVERY, now).await?;
     let entry = Entry::own(Event::PasswordChanged, &caller.origin, owner.0).detail(json!({ "sessions": ended }));
@@ -107,7 +107,7 @@ pub async fn change_password(
     let device = known_device::cookie(&state, caller.device_cookie.as_deref(), None, &email);
     match principal.transport {
         Transport::Cookie => Ok(HttpResponse::Ok().cookie(device).json(CsrfToken { csrf_token: bind_cookie(&session, principal.session)? })),
-        Transport::Token => {
+        Transport::Token | Transport::Outside => {
             let mut answer = HttpResponse::NoContent();
             take_away(&mut answer, &principal, &session);
             Ok(answer.cookie(device).finish())

@@ -146,6 +146,8 @@ pub enum LinkAsset {
     Link,
     #[schema(rename = "export.js")]
     Export,
+    #[schema(rename = "oauth.js")]
+    OAuth,
     #[schema(rename = "page.css")]
     Page,
 }
@@ -178,3 +180,36 @@ pub struct FileContents(String);
 #[derive(ToSchema)]
 #[schema(max_length = 1024, pattern = r#"^(\*|(W/)?"[\x21\x23-\x7e]*"([ \t]*,[ \t]*(W/)?"[\x21\x23-\x7e]*")*)?$"#, example = "*")]
 pub struct EntityTags(String);
+
+/// What a provider speaks.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum ProviderKind {
+    Oidc,
+    Github,
+}
+
+/// A provider's page, with what it is asked.
+#[derive(ToSchema)]
+#[schema(format = "uri", max_length = 4096, pattern = "^https?://[!-~]+$")]
+pub struct AuthorizationUrl(String);
+
+/// A provider's code, as it came.
+#[derive(ToSchema)]
+#[schema(min_length = 1, max_length = 4096, pattern = r"^[^\x00]+$")]
+pub struct AuthorizationCode(String);
+
+/// A provider's error, as it came (RFC 6749 §4.1.2.1).
+#[derive(ToSchema)]
+#[schema(max_length = 100, pattern = r"^[^\x00]*$", example = "access_denied")]
+pub struct OAuthError(String);
+
+/// An issuer of identities.
+#[derive(ToSchema)]
+#[schema(max_length = 500, pattern = r"^[^\x00]*$", example = "https://accounts.google.com")]
+pub struct IssuerName(String);
+
+/// Who somebody is, by an issuer's word.
+#[derive(ToSchema)]
+#[schema(min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1f\x7f]+$", example = "248289761001")]
+pub struct SubjectName(String);

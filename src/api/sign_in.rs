@@ -22,6 +22,7 @@ use crate::{
     credentials::{
         self,
         challenge::{self, Begin},
+        federation,
         passkey::{self, Question},
         password::StoredHash,
         second_factor::{Factors, Method, store::factors},
@@ -126,6 +127,8 @@ pub(super) enum Basis {
     Password { hash: StoredHash, upgraded: Option<StoredHash> },
     /// A passkey, whose device verified who holds it.
     Passkey(Uuid),
+    /// An identity at another service, and when the person proved themselves there.
+    Identity { id: Uuid, at: OffsetDateTime },
 }
 
 impl Basis {
@@ -134,6 +137,8 @@ impl Basis {
         match self {
             Self::Password { .. } => Assured { level: 1, amr: vec!["pwd".into()], at: now },
             Self::Passkey(_) => Assured { level: 2, amr: passkeys::proof::AMR.map(str::to_owned).to_vec(), at: now },
+            // RFC 8176 has no word for it
+            Self::Identity { at, .. } => Assured { level: 1, amr: vec!["fed".into()], at: *at },
         }
     }
 
@@ -142,14 +147,16 @@ impl Basis {
         match self {
             Self::Password { .. } => "password",
             Self::Passkey(_) => "passkey",
+            Self::Identity { .. } => "identity",
         }
     }
 
     /// Whether it still holds, and until the end of the transaction.
-    async fn holds(&self, connection: &mut PgConnection, account: Uuid) -> Result<bool, ApiError> {
+    async fn holds(&self, connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<bool, ApiError> {
         match self {
             Self::Password { hash, upgraded } => Ok(credentials::store::confirm_password(connection, account, hash, upgraded.as_ref()).await?),
             Self::Passkey(id) => Ok(passkey::store::hold(connection, account, *id).await?),
+            Self::Identity { id, .. } => Ok(federation::store::confirm(connection, account, *id, now).await?),
         }
     }
 }
@@ -267,7 +274,7 @@ async fn start_in_transaction(
     proof::store::lock_mailbox(&mut transaction, &evidence.email).await?;
     let is_first = accounts::store::mark_signed_in(&mut transaction, AccountId(account), now).await?;
     // proof or account changed while it was verified
-    let (Some(is_first), true) = (is_first, evidence.basis.holds(&mut transaction, account).await?) else {
+    let (Some(is_first), true) = (is_first, evidence.basis.holds(&mut transaction, account, now).await?) else {
         return Err(ApiError::new(ErrorCode::InvalidCredentials));
     };
     let mut assured = evidence.basis.assured(now);
@@ -278,7 +285,7 @@ async fn start_in_transaction(
         };
         challenge::spend(&mut transaction, challenge, now).await?;
         method = Some(spent.method);
-        assured.level = 2;
+        (assured.level, assured.at) = (2, now);
         assured.amr.extend(spent.amr());
     } else if assured.level == 2 {
         forget(state, &mut transaction, Count::of(state, Quota::SecondFactorFailures, &[&account.to_string()])).await?;
@@ -300,7 +307,7 @@ async fn start_in_transaction(
         tell_of_new_device(&mut transaction, state, &evidence.email, &started, &device, account).await?;
     }
     let granted = match transport {
-        Transport::Cookie => None,
+        Transport::Cookie | Transport::Outside => None,
         Transport::Token => Some(first_tokens(&mut transaction, state, evidence, &started, assured).await?),
     };
     transaction.commit().await?;

@@ -95,6 +95,10 @@ events! {
     EmailChanged = "email.changed";
     /// The change of address was taken back.
     EmailChangeUndone = "email.change_undone";
+    /// An identity at another service leads to the account from now on.
+    IdentityLinked = "identity.linked";
+    /// It does not any more.
+    IdentityUnlinked = "identity.unlinked";
     /// The owner closed the account.
     AccountClosed = "account.closed";
     /// The owner keeps the account after all.

@@ -29,7 +29,7 @@ use crate::{
     },
     sessions::{revocation::Revocations, seen::Seen},
     settings::{self, Database, Environment, Settings, Tls, database::Login},
-    state::{State, in_hand},
+    state::{State, federation, in_hand},
 };
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -214,6 +214,7 @@ async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result
     let settings = Arc::new(settings);
     let state = State {
         in_hand: in_hand(&settings),
+        federation: federation(&settings)?,
         settings: settings.clone(),
         pool,
         revocations: Revocations::default(),

@@ -1,6 +1,7 @@
 //! Proofs of who someone is.
 
 pub mod challenge;
+pub mod federation;
 pub mod passkey;
 pub mod password;
 pub mod second_factor;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 /// # Errors
 /// When the database is away.
 pub async fn take_back(connection: &mut PgConnection, account: Uuid, since: OffsetDateTime, now: OffsetDateTime) -> Result<(), sqlx::Error> {
+    federation::store::unlink_since(connection, account, since).await?;
     if second_factor::store::was_on(connection, account, since).await? {
         second_factor::store::remove_since(connection, account, since).await?;
         let factors = second_factor::store::factors(connection, account).await?;

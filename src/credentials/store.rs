@@ -85,7 +85,8 @@ pub async fn set_first_password(connection: &mut PgConnection, account: Uuid, ha
 /// When the database is away.
 pub async fn ways_in(connection: &mut PgConnection, account: Uuid) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"SELECT (SELECT count(*) FROM passwords WHERE user_id = $1) + (SELECT count(*) FROM passkeys WHERE user_id = $1) AS "ways!""#,
+        r#"SELECT (SELECT count(*) FROM passwords WHERE user_id = $1) + (SELECT count(*) FROM passkeys WHERE user_id = $1)
+                  + (SELECT count(*) FROM identities WHERE user_id = $1) AS "ways!""#,
         account
     )
     .fetch_one(connection)

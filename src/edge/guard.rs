@@ -13,7 +13,7 @@ use crate::{
     edge::{
         authenticate::{RefusedToken, TokenScope},
         client_ip::ClientIp,
-        known_device, refresh_cookie,
+        known_device, oauth_cookie, refresh_cookie,
         request_log::RequestId,
         valid::header::{MAX_HEADER, single},
     },
@@ -75,6 +75,8 @@ pub struct Caller {
     pub refresh_cookie: Option<String>,
     /// What ties it to this browser, as it was sent.
     pub refresh_tie: Option<String>,
+    /// What binds a sign-in with another service to this browser, as it was sent.
+    pub oauth_cookie: Option<String>,
 }
 
 /// Open to everybody.
@@ -234,13 +236,13 @@ impl Caller {
         // reading a cookie needs the extensions to itself
         let cookie = |name| request.cookie(name).map(|cookie| cookie.value().to_owned());
         let (device_cookie, refresh_cookie) = (cookie(known_device::COOKIE), cookie(refresh_cookie::COOKIE));
-        let refresh_tie = cookie(refresh_cookie::TIE);
+        let (refresh_tie, oauth_cookie) = (cookie(refresh_cookie::TIE), cookie(oauth_cookie::COOKIE));
         let extensions = request.extensions();
         let client = extensions.get().copied().unwrap_or(ClientIp(IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
         // no reason to refuse a call: a device that cannot be told is an unknown one
         let user_agent = single(request.headers(), &header::USER_AGENT, MAX_HEADER).ok().flatten().unwrap_or_default();
         let origin = Origin { request: extensions.get().map(|RequestId(id)| *id), address: Some(client.0), device: device::coarse_name(user_agent) };
-        Self { client, origin, device_cookie, refresh_cookie, refresh_tie }
+        Self { client, origin, device_cookie, refresh_cookie, refresh_tie, oauth_cookie }
     }
 }
 

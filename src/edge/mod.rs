@@ -10,6 +10,8 @@ pub mod guard;
 mod header_limit;
 mod host;
 pub mod known_device;
+pub mod oauth_cookie;
+mod outside_token;
 mod overload;
 pub mod pace;
 pub mod page;

@@ -28,7 +28,7 @@ pub(super) async fn refusals<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     let is_own_doing =
-        |principal: &Principal| principal.transport == Transport::Token || comes_from_an_allowed_page(request.headers(), &state.settings);
+        |principal: &Principal| principal.transport != Transport::Cookie || comes_from_an_allowed_page(request.headers(), &state.settings);
     let person = request.extensions().get::<Principal>().filter(|principal| is_own_doing(principal)).map(|principal| principal.account);
     let Some(account) = person else { return next.call(request).await };
     let id = request.extensions().get::<RequestId>().map(|RequestId(id)| *id);

@@ -77,6 +77,10 @@ error_codes! {
     MailboxProofRequired = FORBIDDEN, "MAILBOX_PROOF_REQUIRED", "Show first that you read the account's mail.";
     /// Nobody could get into the account any more.
     LastWayIn = CONFLICT, "LAST_WAY_IN", "This is the last way into the account. Add another one first.";
+    /// An identity at another service that leads to no account, and of which none may be made.
+    IdentityUnknown = FORBIDDEN, "IDENTITY_UNKNOWN", "No account belongs to this identity. Sign in and link it.";
+    /// What came back from the other service proves nobody.
+    IdentityRefused = FORBIDDEN, "IDENTITY_REFUSED", "The other service did not confirm who you are.";
     /// The current password is wrong.
     WrongPassword = FORBIDDEN, "WRONG_PASSWORD", "The current password is wrong.";
     /// Nothing here, or nothing of yours.
@@ -138,6 +142,10 @@ impl ErrorCode {
                 "Ask for a code by `POST /v1/me/mailbox`, let the person type it into `POST /v1/me/mailbox/confirm`, then repeat the call."
             }
             Self::LastWayIn => "Set a password, or add a passkey or another identity, then remove this one.",
+            Self::IdentityUnknown => "Let the person sign in another way, or register, and then link the identity.",
+            Self::IdentityRefused => {
+                "Begin again: the person may have refused at the other service. If it goes on, the settings or that service are wrong."
+            }
             Self::WrongPassword => "Let the person enter the current password again; wrong ones are counted.",
             Self::NotFound => "Do not repeat the call. What belongs to others looks the same as what does not exist.",
             Self::MethodNotAllowed => "Use one of the methods in `Allow`.",

@@ -4,7 +4,7 @@ use crate::{
     access::store::assignments_of,
     accounts::{self, AccountId, Email, export::store},
     audit::{self, Filter, subject_key},
-    credentials::{passkey, second_factor},
+    credentials::{federation, passkey, second_factor},
     letters::{self, Letter},
     platform::{db::StoreError, outbox},
     sessions,
@@ -62,6 +62,7 @@ async fn contents(connection: &mut PgConnection, state: &State, account: &accoun
     let roles = assignments_of(connection, owner, now).await?;
     let sessions = sessions::store::list_own(connection, owner, now).await?;
     let passkeys = passkey::store::list(connection, owner).await?;
+    let identities = federation::store::list_own(connection, owner).await?;
     let filter = Filter { subject: Some(owner), ..Filter::default() };
     let mut events = audit::list(connection, &state.keyring, &filter, MAX_EVENTS).await?;
     // what one did to others: from where is one's own
@@ -96,6 +97,12 @@ async fn contents(connection: &mut PgConnection, state: &State, account: &accoun
             "is_backed_up": passkey.is_backed_up,
             "created_at": show(passkey.created_at),
             "last_used_at": passkey.last_used_at.map(show),
+        })).collect::<Vec<_>>(),
+        "identities": identities.iter().map(|identity| json!({
+            "issuer": identity.issuer,
+            "subject": identity.subject,
+            "linked_at": show(identity.linked_at),
+            "last_used_at": identity.last_used_at.map(show),
         })).collect::<Vec<_>>(),
         "events": events.iter().map(|event| {
             // from where somebody else acted is theirs

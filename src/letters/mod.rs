@@ -66,6 +66,10 @@ pub enum Letter<'l> {
     RecoveryCodeUsed(i64),
     /// A notice.
     RecoveryCodesReplaced,
+    /// A notice that an identity at this provider leads to the account.
+    IdentityLinked(&'l str),
+    /// A notice that one does not any more.
+    IdentityUnlinked(&'l str),
     /// Where the export can be fetched, and for how many days.
     ExportReady(Uuid, i64),
     /// To the operators: a suspicious pattern, and how many were counted.
@@ -100,6 +104,8 @@ impl Letter<'_> {
             Self::RecoveryCodeUsed(left) if left <= FEW => include_str!("templates/recovery_codes_few.txt"),
             Self::RecoveryCodeUsed(_) => include_str!("templates/recovery_code_used.txt"),
             Self::RecoveryCodesReplaced => include_str!("templates/recovery_codes_replaced.txt"),
+            Self::IdentityLinked(_) => include_str!("templates/identity_linked.txt"),
+            Self::IdentityUnlinked(_) => include_str!("templates/identity_unlinked.txt"),
             Self::ExportReady(..) => include_str!("templates/export_ready.txt"),
             Self::Alert(..) => include_str!("templates/alert.txt"),
         }
@@ -132,6 +138,8 @@ impl<'l> Letter<'l> {
             | Self::SecondFactorRemoved(_)
             | Self::RecoveryCodeUsed(_)
             | Self::RecoveryCodesReplaced
+            | Self::IdentityLinked(_)
+            | Self::IdentityUnlinked(_)
             | Self::ExportReady(..)
             | Self::Alert(..) => None,
         }
@@ -168,6 +176,7 @@ pub fn write(to: &Email, public_url: &Origin, letter: Letter<'_>) -> Mail {
             values.extend(issued.code.as_ref().map(|code| ("{code}", Cow::Borrowed(code.expose_secret()))));
         }
         Letter::RecoveryCodeUsed(left) => values.push(("{left}", left.to_string().into())),
+        Letter::IdentityLinked(provider) | Letter::IdentityUnlinked(provider) => values.push(("{provider}", provider.into())),
         Letter::ExportReady(id, days) => {
             values.push(("{export}", format!("{public_url}/go/export#id={id}").into()));
             values.push(("{days}", days.to_string().into()));
@@ -246,6 +255,8 @@ mod tests {
             Letter::RecoveryCodeUsed(9),
             Letter::RecoveryCodeUsed(1),
             Letter::RecoveryCodesReplaced,
+            Letter::IdentityLinked("corp"),
+            Letter::IdentityUnlinked("https://id.example"),
             Letter::ExportReady(Uuid::nil(), 7),
             Letter::Alert(Pattern::CredentialStuffing, 7),
         ];

@@ -23,6 +23,7 @@ pub fn asset(name: &str) -> Option<File> {
     match name {
         "link.js" => Some(File { media_type: "text/javascript; charset=utf-8", text: include_str!("assets/link.js") }),
         "export.js" => Some(File { media_type: "text/javascript; charset=utf-8", text: include_str!("assets/export.js") }),
+        "oauth.js" => Some(File { media_type: "text/javascript; charset=utf-8", text: include_str!("assets/oauth.js") }),
         "page.css" => Some(File { media_type: "text/css; charset=utf-8", text: include_str!("assets/page.css") }),
         _ => None,
     }
@@ -146,4 +147,10 @@ pub fn link_page(name: &str) -> Option<String> {
         ("{cookie}", if page.cookie { "true" } else { "false" }),
     ];
     Some(values.iter().fold(include_str!("assets/link.html").to_owned(), |html, (name, value)| html.replace(name, value)))
+}
+
+/// The page that providers send browsers back to.
+#[must_use]
+pub fn oauth_page() -> &'static str {
+    include_str!("assets/oauth.html")
 }

@@ -1,6 +1,6 @@
 //! How often and how long: the numbers of the quotas, and the terms of what letters and calls begin.
 
-use crate::{audit::alerts::Thresholds, settings::reader::Reader};
+use crate::{audit::alerts::Thresholds, credentials::password::Cost, settings::reader::Reader};
 use lettre::message::Mailbox;
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ pub struct Quotas {
     pub refresh_person: u32,
     /// Refresh tokens from one address that lead nowhere, in 15 minutes.
     pub refresh_network: u32,
+    /// Sign-ins with other services that are begun from one address in 15 minutes.
+    pub oauth: u32,
     /// Mailed links and codes from one address that are not right, in 15 minutes.
     pub wrong_proofs: u32,
     /// Questions for a passkey from one address in 15 minutes.
@@ -69,6 +71,17 @@ pub struct Quotas {
     pub operator_letters: u32,
     /// Notices to one mailbox in an hour.
     pub notices: u32,
+}
+
+/// The size of the password hashing pool.
+#[derive(Debug, Clone, Copy)]
+pub struct Hashing {
+    /// Work of one hash.
+    pub cost: Cost,
+    /// Threads; `None`: one a core.
+    pub threads: Option<usize>,
+    /// Jobs that may wait.
+    pub queue: usize,
 }
 
 /// How many connections there may be, and how long their clients may take.
@@ -130,6 +143,7 @@ pub(super) fn quotas(read: &mut Reader) -> Quotas {
         refresh: read.number("PORTCULLIS_REFRESH_QUOTA", 3..=10_000),
         refresh_person: read.number("PORTCULLIS_REFRESH_PERSON_QUOTA", 3..=100_000),
         refresh_network: read.number("PORTCULLIS_REFRESH_NETWORK_QUOTA", 1..=100_000),
+        oauth: read.number("PORTCULLIS_OAUTH_QUOTA", 1..=100_000),
         wrong_proofs: read.number("PORTCULLIS_WRONG_PROOF_QUOTA", 1..=10_000),
         passkey_options: read.number("PORTCULLIS_PASSKEY_OPTIONS_QUOTA", 1..=100_000),
         wrong_passkeys: read.number("PORTCULLIS_WRONG_PASSKEY_QUOTA", 1..=10_000),
@@ -155,6 +169,21 @@ pub(super) fn quotas(read: &mut Reader) -> Quotas {
         read.refuse("PORTCULLIS_LETTER_ADDRESS_DAY_QUOTA", reason);
     }
     quotas
+}
+
+pub(super) fn hashing(read: &mut Reader) -> Hashing {
+    let cost = Cost {
+        memory_kib: read.number("PORTCULLIS_ARGON2_MEMORY_KIB", 0..=u32::MAX),
+        iterations: read.number("PORTCULLIS_ARGON2_ITERATIONS", 0..=u32::MAX),
+        parallelism: read.number("PORTCULLIS_ARGON2_PARALLELISM", 1..=16),
+    };
+    if !cost.is_acceptable() {
+        read.refuse(
+            "PORTCULLIS_ARGON2_MEMORY_KIB",
+            "and PORTCULLIS_ARGON2_ITERATIONS are below OWASP's minimum (19456 and 2 will do) or above 1 GiB and 20",
+        );
+    }
+    Hashing { cost, threads: read.optional_number("PORTCULLIS_HASH_THREADS", 1..=512), queue: read.number("PORTCULLIS_HASH_QUEUE", 1..=10_000) }
 }
 
 pub(super) fn connections(read: &mut Reader) -> Connections {

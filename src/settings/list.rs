@@ -82,6 +82,18 @@ pub const SETTINGS: &[Setting] = &[
     optional("PORTCULLIS_ACME_CA_FILE", "certificates that the issuer's own server is trusted by, PEM; otherwise the public authorities"),
     setting("PORTCULLIS_TRUSTED_PROXIES", "", "networks whose `X-Forwarded-For` is believed, comma-separated CIDR"),
     setting("PORTCULLIS_CORS_ORIGINS", "", "other origins of the same site whose pages may call the service with cookies, comma-separated"),
+    secret(
+        "PORTCULLIS_IDENTITY_PROVIDERS",
+        "providers to sign in with, a JSON array: [docs/sign-in-with-others.md](docs/sign-in-with-others.md). Without it there are none",
+    ),
+    optional(
+        "PORTCULLIS_OAUTH_CALLBACK_URL",
+        "page under which each provider has one of its name that it sends browsers back to; otherwise `/go/oauth` of the public URL",
+    ),
+    optional(
+        "PORTCULLIS_TOKEN_ISSUERS",
+        "issuers whose access tokens are taken, a JSON array: [docs/sign-in-with-others.md](docs/sign-in-with-others.md). Without it there are none",
+    ),
     setting("PORTCULLIS_MAIL_FROM", "Portcullis <portcullis@localhost>", "sender of letters"),
     secret(
         "PORTCULLIS_SMTP_URL",
@@ -130,6 +142,7 @@ pub const SETTINGS: &[Setting] = &[
         "wrong second factors for one account from one known device, or from all others, in 15 minutes, 1 to 1000",
     ),
     setting("PORTCULLIS_FACTOR_CHANGE_QUOTA", "20", "changes of one person's second factors and ways in, in an hour, 3 to 1000"),
+    setting("PORTCULLIS_OAUTH_QUOTA", "60", "sign-ins with other services that are begun from one address in 15 minutes, 1 to 100000"),
     setting("PORTCULLIS_REFRESH_QUOTA", "60", "refreshes of one session with tokens in 15 minutes, 3 to 10000"),
     setting("PORTCULLIS_REFRESH_PERSON_QUOTA", "600", "refreshes of all sessions of one person in 15 minutes, 3 to 100000"),
     setting("PORTCULLIS_REFRESH_NETWORK_QUOTA", "100", "refresh tokens from one address that lead nowhere, in 15 minutes, 1 to 100000"),

@@ -3,6 +3,7 @@
 //! Practices 9.never-hardcode, 9.per-environment. Tests: `tests/suite/contract/settings.rs`.
 
 pub mod database;
+pub mod federation;
 pub mod limits;
 pub mod list;
 pub mod operators;
@@ -13,14 +14,15 @@ mod secrets;
 pub mod tls;
 
 pub use database::Database;
-pub use limits::{Alerts, Connections, Quotas, Terms};
+pub use federation::Federated;
+pub use limits::{Alerts, Connections, Hashing, Quotas, Terms};
 pub use operators::Operators;
 pub use origin::Origin;
 pub use reader::SettingsError;
 pub use tls::{Acme, Profile, Redirecting, Tls, TlsFiles};
 
 use crate::{
-    credentials::{passkey::RelyingParty, password::Cost},
+    credentials::passkey::RelyingParty,
     platform::{
         keyring::{KeyBytes, LONGEST_TOKEN_LIFE, signing::Algorithm},
         mail::Transport,
@@ -44,17 +46,6 @@ pub enum Environment {
     Development,
     /// Whatever is missing is an error.
     Production,
-}
-
-/// The size of the password hashing pool.
-#[derive(Debug, Clone, Copy)]
-pub struct Hashing {
-    /// Work of one hash.
-    pub cost: Cost,
-    /// Threads; `None`: one a core.
-    pub threads: Option<usize>,
-    /// Jobs that may wait.
-    pub queue: usize,
 }
 
 /// Settings by name, as they were given.
@@ -92,6 +83,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// Other origins whose pages may call the service.
     pub cors_origins: Vec<Origin>,
+    /// Which other services are believed.
+    pub federated: Federated,
     /// Sender of letters.
     pub mail_from: lettre::message::Mailbox,
     /// `None`: files in the data folder.
@@ -227,6 +220,7 @@ impl Settings {
         let terms = limits::terms(&mut read);
         let relying_party = origin::relying_party(&mut read, public_url.as_ref(), terms.challenge);
         let mail_from = read.optional("PORTCULLIS_MAIL_FROM", |text| text.parse().map_err(|_| "must be an address or `Name <address>`"));
+        let cors_origins = read.list("PORTCULLIS_CORS_ORIGINS", |item| Origin::parse(item, !is_production));
         let settings = Self {
             environment,
             https_listen,
@@ -240,7 +234,8 @@ impl Settings {
             trusted_proxies: tls::trusted_proxies(&mut read, &tls, is_production),
             tls,
             tls_profile: tls::profile(&mut read),
-            cors_origins: read.list("PORTCULLIS_CORS_ORIGINS", |item| Origin::parse(item, !is_production)),
+            federated: federation::read(&mut read, &mut given, is_production, public_url.as_ref(), &cors_origins),
+            cors_origins,
             smtp: smtp(&mut read, &mut given),
             log: read.value("PORTCULLIS_LOG", String::new(), |text| {
                 tracing_subscriber::EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|_| "must be a level or tracing directives")
@@ -259,7 +254,7 @@ impl Settings {
             connections: limits::connections(&mut read),
             quotas: limits::quotas(&mut read),
             alerts: limits::alerts(&mut read),
-            hashing: hashing(&mut read),
+            hashing: limits::hashing(&mut read),
             sessions: lifetimes(&mut read),
             parties: Parties { issuer: issuer.clone(), audience: read.optional("PORTCULLIS_TOKEN_AUDIENCE", audience).unwrap_or(issuer) },
             token_algorithm: read
@@ -354,21 +349,6 @@ fn smtp(read: &mut Reader, given: &mut Vec<Given>) -> Option<Transport> {
     let url = read.secret("PORTCULLIS_SMTP_URL")?;
     given.extend(password_in(&url).map(|secret| Given { name: "PORTCULLIS_SMTP_URL", secret }));
     Transport::smtp(&url).inspect_err(|reason| read.refuse("PORTCULLIS_SMTP_URL", reason)).ok()
-}
-
-fn hashing(read: &mut Reader) -> Hashing {
-    let cost = Cost {
-        memory_kib: read.number("PORTCULLIS_ARGON2_MEMORY_KIB", 0..=u32::MAX),
-        iterations: read.number("PORTCULLIS_ARGON2_ITERATIONS", 0..=u32::MAX),
-        parallelism: read.number("PORTCULLIS_ARGON2_PARALLELISM", 1..=16),
-    };
-    if !cost.is_acceptable() {
-        read.refuse(
-            "PORTCULLIS_ARGON2_MEMORY_KIB",
-            "and PORTCULLIS_ARGON2_ITERATIONS are below OWASP's minimum (19456 and 2 will do) or above 1 GiB and 20",
-        );
-    }
-    Hashing { cost, threads: read.optional_number("PORTCULLIS_HASH_THREADS", 1..=512), queue: read.number("PORTCULLIS_HASH_QUEUE", 1..=10_000) }
 }
 
 fn audience(text: &str) -> Result<String, &'static str> {

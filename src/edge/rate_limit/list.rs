@@ -174,6 +174,8 @@ quotas! {
     RefreshOfPerson = "refresh_of_person", Person, SlidingWindow, |q| q.refresh_person, QUARTER, "PORTCULLIS_REFRESH_PERSON_QUOTA";
     /// Refresh tokens that lead nowhere.
     RefreshFromNetwork = "refresh_from_network", Address, SlidingWindow, |q| q.refresh_network, QUARTER, "PORTCULLIS_REFRESH_NETWORK_QUOTA";
+    /// Sign-ins with other services that are begun, and linkings: each writes a row.
+    OAuth = "oauth", Address, SlidingWindow, |q| q.oauth, QUARTER, "PORTCULLIS_OAUTH_QUOTA";
     /// Mailed links and codes that are not right.
     WrongProofs = "wrong_proofs", Address, SlidingWindow, |q| q.wrong_proofs, QUARTER, "PORTCULLIS_WRONG_PROOF_QUOTA";
     /// Questions for a passkey: most write a row.

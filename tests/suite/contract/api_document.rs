@@ -10,16 +10,18 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Open to everybody, on purpose. A new route is either on this list or asks who calls.
-const PUBLIC: [&str; 25] = [
+const PUBLIC: [&str; 29] = [
     "GET /.well-known/jwks.json",
     "GET /docs",
     "GET /docs/errors",
     "GET /docs/{file}",
     "GET /go/assets/{name}",
+    "GET /go/oauth/{provider}",
     "GET /go/{page}",
     "GET /livez",
     "GET /openapi.json",
     "GET /readyz",
+    "GET /v1/auth/oauth/providers",
     "POST /v1/auth/account/keep",
     "POST /v1/auth/devices/trust",
     "POST /v1/auth/email/confirm",
@@ -28,6 +30,8 @@ const PUBLIC: [&str; 25] = [
     "POST /v1/auth/mfa/options",
     "POST /v1/auth/mfa/reset",
     "POST /v1/auth/mfa/verify",
+    "POST /v1/auth/oauth/{provider}/authorize",
+    "POST /v1/auth/oauth/{provider}/callback",
     "POST /v1/auth/passkeys/login",
     "POST /v1/auth/passkeys/options",
     "POST /v1/auth/password/forgot",

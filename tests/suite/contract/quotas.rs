@@ -27,6 +27,7 @@ fn test_of(quota: Quota) -> &'static str {
         | Quota::LettersFromNetworkADay
         | Quota::Notices
         | Quota::FactorChanges => "letter_bombing",
+        Quota::OAuth => "sign_in_flood",
         Quota::OperatorLetters => "suspicious_patterns",
         Quota::Invitations => "boundary_burst",
     }

@@ -144,3 +144,59 @@ fn links_follow_developments_port() {
     let told = [("PORTCULLIS_HTTPS_LISTEN", "127.0.0.1:9443"), ("PORTCULLIS_PUBLIC_URL", "https://a.example")];
     assert_eq!(read(&told).unwrap().public_url.as_str(), "https://a.example");
 }
+
+const ISSUER: &str = r#""issuer":"https://id.example","client_id":"a","client_secret":"canary-secret""#;
+
+#[test]
+fn providers_and_issuers_are_read_and_their_mistakes_told_without_their_secrets() {
+    let fine = format!(
+        r#"[{{"name":"corp",{ISSUER},"trust_email":true}},
+            {{"name":"google","preset":"google","client_id":"b","client_secret":"c"}},
+            {{"name":"github","preset":"github","client_id":"d","client_secret":"e"}}]"#
+    );
+    let issuers = r#"[{"issuer":"https://id.example","audience":"x","provision":true}]"#;
+    let settings = read(&[
+        ("PORTCULLIS_IDENTITY_PROVIDERS", &fine),
+        ("PORTCULLIS_TOKEN_ISSUERS", issuers),
+        ("PORTCULLIS_CORS_ORIGINS", "https://app.example"),
+        ("PORTCULLIS_OAUTH_CALLBACK_URL", "https://app.example/back"),
+    ])
+    .unwrap();
+    assert_eq!((settings.federated.providers.len(), settings.federated.issuers.len()), (3, 1));
+    assert_eq!(settings.federated.callback(&settings.public_url).unwrap().as_str(), "https://app.example/back");
+    assert_eq!(read(&[]).map(|none| none.federated.callback(&none.public_url).unwrap().to_string()).unwrap(), "https://localhost:8443/go/oauth");
+
+    for (providers, reason) in [
+        ("{}".to_owned(), "is not the JSON array"),
+        ("[".to_owned(), "at line 1, column 1"),
+        (format!(r#"[{{"name":"corp",{ISSUER},"canary":1}}]"#), "is not the JSON array"),
+        (format!(r#"[{{"name":"Corp",{ISSUER}}}]"#), "a name at entry 1 that is not 1 to 30 of a-z"),
+        (format!(r#"[{{"name":"",{ISSUER}}}]"#), "a name at entry 1"),
+        (format!(r#"[{{"name":"a",{ISSUER}}},{{"name":"a","preset":"google","client_id":"b","client_secret":"c"}}]"#), "has a or its issuer twice"),
+        (format!(r#"[{{"name":"a",{ISSUER}}},{{"name":"b",{ISSUER}}}]"#), "has b or its issuer twice"),
+        (r#"[{"name":"a","client_id":"b","client_secret":"canary"}]"#.to_owned(), "needs an issuer or a preset"),
+        (r#"[{"name":"a","issuer":"https://id.example","client_id":"","client_secret":"canary"}]"#.to_owned(), "needs a client_id"),
+        (format!(r#"[{{"name":"a","preset":"google",{ISSUER}}}]"#), "has a preset and an issuer"),
+        (r#"[{"name":"a","issuer":"http://id.example","client_id":"b","client_secret":"canary"}]"#.to_owned(), "is no https:// address"),
+        (format!(r#"[{{"name":"a",{ISSUER},"token_endpoint":"https://evil.example"}}]"#), "names endpoints"),
+    ] {
+        let told = read(&[("PORTCULLIS_IDENTITY_PROVIDERS", &providers)]).err().unwrap_or_default();
+        assert!(told.contains(reason) && !told.contains("canary"), "{providers}: {told}");
+    }
+    for (issuers, reason) in [
+        ("7", "is not the JSON array"),
+        (r#"[{"issuer":"http://id.example","audience":"x"}]"#, "is no https:// address"),
+        (r#"[{"issuer":"https://id.example","audience":""}]"#, "needs an audience"),
+        (r#"[{"issuer":"https://id.example","audience":"a"}]"#, "which is no client_id"),
+        (r#"[{"issuer":"https://localhost:8443","audience":"x"}]"#, "has this service itself"),
+        (r#"[{"issuer":"https://i.example","audience":"x"},{"issuer":"https://i.example","audience":"y"}]"#, "twice"),
+    ] {
+        let told = read(&[("PORTCULLIS_TOKEN_ISSUERS", issuers), ("PORTCULLIS_IDENTITY_PROVIDERS", &format!(r#"[{{"name":"corp",{ISSUER}}}]"#))]);
+        let told = told.err().unwrap_or_default();
+        assert!(told.contains(reason), "{issuers}: {told}");
+    }
+    for callback in ["https://evil.example/go/oauth", "http://localhost:8443/go/oauth", "https://localhost:8443/go/oauth?a=b"] {
+        let told = read(&[("PORTCULLIS_OAUTH_CALLBACK_URL", callback)]).err().unwrap_or_default();
+        assert!(told.contains("PORTCULLIS_OAUTH_CALLBACK_URL"), "{callback}: {told}");
+    }
+}

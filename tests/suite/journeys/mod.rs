@@ -10,5 +10,6 @@ mod passkeys;
 mod personal_data;
 mod recovery;
 mod second_factor;
+mod social;
 pub mod the_binary;
 pub mod tokens;

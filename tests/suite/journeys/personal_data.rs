@@ -58,9 +58,14 @@ async fn a_closed_account_can_be_kept_and_is_erased_otherwise() {
     app.run_jobs().await;
     app.letter_about("ada@example.org", "was erased").await;
     assert_eq!(app.count("SELECT count(*) FROM users").await, 0);
-    for (table, column) in
-        [("sessions", "user_id"), ("passwords", "user_id"), ("mailed_proofs", "user_id"), ("exports", "user_id"), ("subject_keys", "subject")]
-    {
+    for (table, column) in [
+        ("sessions", "user_id"),
+        ("passwords", "user_id"),
+        ("identities", "user_id"),
+        ("mailed_proofs", "user_id"),
+        ("exports", "user_id"),
+        ("subject_keys", "subject"),
+    ] {
         let left: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table} WHERE {column}::text = $1")))
             .bind(&id)
             .fetch_one(&app.database.pool)

@@ -26,7 +26,7 @@ use portcullis::{
     },
     sessions::{revocation::Revocations, seen::Seen},
     settings::{Settings, Tls},
-    state::{State, in_hand},
+    state::{State, federation, in_hand},
 };
 use reqwest::{Certificate, Client, redirect};
 use serde_json::json;
@@ -64,7 +64,7 @@ pub fn over_http1() -> bool {
 }
 
 /// Numbers that no ordinary test meets.
-const ROOMY: [(&str, &str); 23] = [
+const ROOMY: [(&str, &str); 24] = [
     ("PORTCULLIS_PUBLIC_URL", PUBLIC_URL),
     ("PORTCULLIS_HTTPS_LISTEN", "127.0.0.1:0"),
     ("PORTCULLIS_HTTP_LISTEN", "off"),
@@ -77,6 +77,7 @@ const ROOMY: [(&str, &str); 23] = [
     ("PORTCULLIS_WRONG_PROOF_QUOTA", "10000"),
     ("PORTCULLIS_PASSKEY_OPTIONS_QUOTA", "10000"),
     ("PORTCULLIS_WRONG_PASSKEY_QUOTA", "10000"),
+    ("PORTCULLIS_OAUTH_QUOTA", "10000"),
     ("PORTCULLIS_LETTER_QUOTA", "100"),
     ("PORTCULLIS_LETTER_DAY_QUOTA", "1000"),
     ("PORTCULLIS_LETTER_ADDRESS_QUOTA", "99"),
@@ -124,6 +125,7 @@ impl TestApp {
         let passwords = Passwords::new(HashPool::start(1, hashing.queue).unwrap(), keyring.clone(), hashing.cost);
         let state = State {
             in_hand: in_hand(&settings),
+            federation: federation(&settings).unwrap(),
             settings,
             pool: database.pool.clone(),
             clock: clock.clone(),

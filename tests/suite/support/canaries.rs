@@ -79,9 +79,11 @@ fn walk(name: &str, value: &Value) {
         Value::Array(items) => items.iter().for_each(|item| walk(name, item)),
         Value::String(text) => match name {
             "email" if text.contains('@') => note("email", text),
+            // a provider's, not one that people type
+            "code" if text.len() > 40 => secret(text),
             "code" => code(text),
             "password" | "current_password" | "token" | "mfa_token" | "secret" | "recovery_code" | "recovery_codes" | "access_token"
-            | "refresh_token" | "csrf_token" => secret(text),
+            | "refresh_token" | "csrf_token" | "state" => secret(text),
             _ => {}
         },
         _ => {}

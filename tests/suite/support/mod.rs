@@ -8,6 +8,7 @@ pub mod ingest;
 pub mod log;
 pub mod operations;
 pub mod people;
+pub mod provider;
 pub mod relay;
 pub mod smtp;
 pub mod wire;

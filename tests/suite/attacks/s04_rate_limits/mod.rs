@@ -13,6 +13,7 @@ mod refresh_flood;
 mod request_flood;
 mod scraping;
 mod second_factor_guessing;
+mod sign_in_flood;
 mod silent_guessing;
 mod slow_body;
 mod slow_connections;

@@ -1,7 +1,12 @@
 mod around_the_second_factor;
 mod cloned_passkey;
 mod factor_reset;
+mod foreign_tokens;
+mod forged_callback;
+mod forged_id_token;
+mod identity_takeover;
 mod last_way_in;
+mod lying_provider;
 mod others_passkey;
 mod passkey_of_another_site;
 mod replayed_assertion;
@@ -10,3 +15,4 @@ mod role_without_second_factor;
 mod stale_session;
 mod thiefs_factor;
 mod thiefs_passkey;
+mod unverified_email_linking;
