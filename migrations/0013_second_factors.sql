@@ -56,9 +56,6 @@ ALTER TABLE sessions
 UPDATE sessions SET started_at = authenticated_at;
 ALTER TABLE sessions ALTER COLUMN started_at SET NOT NULL;
 
--- since when there is a second factor, whichever it was first; NULL: there is none
-ALTER TABLE users ADD COLUMN second_factor_since timestamptz;
-
 -- What a role allows counts only for who has shown a second factor.
 ALTER TABLE roles ADD COLUMN requires_second_factor boolean NOT NULL DEFAULT false;
 GRANT UPDATE (requires_second_factor) ON roles TO portcullis_runtime;

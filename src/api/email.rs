@@ -9,6 +9,7 @@ use crate::{
     },
     api::{
         mailed::{self, LetterSent},
+        mfa::lock_own,
         recovery::{FollowLink, check, put_out, start_over},
         register::taken_meanwhile,
         shapes::{Code, OpaqueToken},
@@ -55,6 +56,7 @@ pub async fn change_email(signed_in: Fresh<SignedIn>, state: Data<State>, body: 
     let (now, lifetime) = (state.clock.now(), state.settings.terms.proof);
     let account = Some(accounts::AccountId(principal.account));
     let mut transaction = state.pool.begin().await?;
+    lock_own(&mut transaction, &state, &principal).await?;
     let is_taken = accounts::store::is_known(&mut transaction, &email).await?;
     // for a taken address too, as when registering
     let claim = Claim { purpose: Purpose::EmailChange, email: &email, account, session: None, lifetime };

@@ -19,6 +19,7 @@ use crate::{
     credentials::second_factor,
     edge::{
         guard::{Anyone, Fresh, May},
+        rate_limit::{Count, Quota, spend},
         valid::Valid,
     },
     error::{ApiError, ErrorCode},
@@ -44,9 +45,9 @@ pub async fn allow_second_factor_reset(may: Fresh<May<UsersManage>>, state: Data
     let (Fresh(may), id, now) = (may, id.0.into_inner(), state.clock.now());
     // looked at before anything is counted: nobody uses up the letters of somebody on whom they may not act
     let mut looking = state.pool.begin().await?;
-    let email = helped(&mut looking, &may, id, now).await?;
+    helped(&mut looking, &may, id, now).await?;
     looking.rollback().await?;
-    mailed::spend_mailbox(&state, &email).await?;
+    spend(&state, &[Count::of(&state, Quota::MailboxCodes, &[&id.to_string(), "reset"])]).await?;
     let mut transaction = state.pool.begin().await?;
     // and again behind the account's lock: the letter goes to the address that it has now
     let email = helped(&mut transaction, &may, id, now).await?;

@@ -4,7 +4,7 @@
 
 use crate::{
     access::Transport,
-    accounts::{self, AccountId, Email},
+    accounts::AccountId,
     api::{
         mailbox, mailed, mfa,
         oauth::{self, OAuthBegun, ProviderName},
@@ -103,7 +103,6 @@ pub async fn authorize(signed_in: Fresh<SignedIn>, state: Data<State>, provider:
     }
     let provider = oauth::known(&state, &provider.0)?;
     mailbox::ensure_agreed(&mut *state.pool.acquire().await?, &state, &principal).await?;
-    mfa::spend_change(&state, principal.account).await?;
     // no session starts
     let carriage = Carriage { transport: Transport::Cookie, refresh_in: RefreshIn::Cookie };
     oauth::begin(&state, &caller, provider, Some((principal.account, principal.session)), (carriage, false)).await
@@ -122,17 +121,15 @@ pub(super) async fn link(
     if is_another || !sessions::store::is_live(&state.pool, session, now).await? {
         return Err(ChallengeError::Invalid.into());
     }
-    let told = to_be_told(state, account).await?;
+    mfa::spend_change(state, account).await?;
     let mut transaction = state.pool.begin().await?;
-    accounts::store::lock(&mut transaction, AccountId(account)).await?;
+    let email = mfa::lock_account(&mut transaction, account).await?;
     if store::count_own(&mut transaction, account).await? >= MOST {
         return Err(ApiError::new(ErrorCode::TooMany));
     }
     let id = insert(&mut transaction, state, &anyone.caller, (AccountId(account), provider), identified).await?;
     let id = id.ok_or_else(|| ApiError::new(ErrorCode::AlreadyExists))?;
-    if let Some(email) = told {
-        mailed::send(&mut transaction, state, &email, Letter::IdentityLinked(provider.name())).await?;
-    }
+    mailed::send(&mut transaction, state, &email, Letter::IdentityLinked(provider.name())).await?;
     transaction.commit().await?;
     mailed::sent(state);
     let own = Own { id, issuer: identified.issuer.clone(), subject: identified.subject.clone(), linked_at: now, last_used_at: None };
@@ -166,30 +163,20 @@ pub(super) async fn insert(
 pub async fn unlink(signed_in: Fresh<SignedIn>, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
     let SignedIn { principal, caller } = signed_in.0;
     let (id, now, account) = (id.0.into_inner(), state.clock.now(), principal.account);
-    let told = to_be_told(&state, account).await?;
+    mfa::spend_change(&state, account).await?;
     let mut transaction = state.pool.begin().await?;
-    accounts::store::lock(&mut transaction, AccountId(account)).await?;
-    let ways_in = credentials::store::ways_in(&mut transaction, account).await?;
+    let email = mfa::lock_own(&mut transaction, &state, &principal).await?;
     let issuer = store::unlink_own(&mut transaction, account, id).await?.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
-    if ways_in <= 1 {
+    // rolled back with what was unlinked
+    if credentials::store::ways_in(&mut transaction, account).await? == 0 {
         return Err(ApiError::new(ErrorCode::LastWayIn));
     }
     sessions::end_others(&mut transaction, &state.revocations, &principal, now).await?;
     let detail = json!({ "identity": id, "issuer": issuer });
     audit::record(&mut transaction, &state.keyring, now, Entry::own(Event::IdentityUnlinked, &caller.origin, account).detail(detail)).await?;
     let name = state.federation.name_of(&issuer).unwrap_or(&issuer);
-    if let Some(email) = told {
-        mailed::send(&mut transaction, &state, &email, Letter::IdentityUnlinked(name)).await?;
-    }
+    mailed::send(&mut transaction, &state, &email, Letter::IdentityUnlinked(name)).await?;
     transaction.commit().await?;
     mailed::sent(&state);
     Ok(HttpResponse::NoContent().finish())
-}
-
-/// The owner's address, unless there went too many letters to it already. To be asked before a transaction, which must not wait for a
-/// second connection.
-async fn to_be_told(state: &State, account: Uuid) -> Result<Option<Email>, ApiError> {
-    let owner = accounts::store::find_own(&mut *state.pool.acquire().await?, AccountId(account)).await?;
-    let Some(email) = owner.and_then(|owner| Email::parse(&owner.email).ok()) else { return Ok(None) };
-    Ok(mailed::may_notify(state, &email).await?.then_some(email))
 }

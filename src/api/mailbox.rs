@@ -1,4 +1,5 @@
-//! Showing, in a session, that one reads the account's mail: the owner's agreement to the first second factor and to other ways in. Whoever
+//! Showing, in a session, that one reads the account's mail: the owner's agreement to the first second factor, to other ways in, and to
+//! removing a second factor. Whoever
 //! has the password, or a session, and not the mailbox, cannot settle in an account that way, nor keep its owner out. Where there is a
 //! second factor, that is asked for instead.
 //! Practice 10.mfa. Attacks: `tests/suite/attacks/s10_access_control/thiefs_factor.rs`.
@@ -6,7 +7,7 @@
 use crate::{
     access::Principal,
     accounts::{
-        AccountId,
+        AccountId, Email,
         proof::{self, Claim, Proof, Purpose},
     },
     api::{
@@ -19,6 +20,7 @@ use crate::{
     credentials::second_factor::store::factors,
     edge::{
         guard::{Fresh, SignedIn},
+        rate_limit::{Count, Quota, spend},
         valid::Valid,
     },
     error::{ApiError, ErrorCode},
@@ -33,17 +35,19 @@ use actix_web::{
 use garde::Validate;
 use serde::Deserialize;
 use sqlx::PgConnection;
+use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Ask for a code by mail
 ///
-/// By which the owner agrees to the first second factor, or to another way in, in this session.
+/// By which the owner agrees to the first second factor, to another way in, or to removing a second factor, in this session. For as long as
+/// a change of the address can be taken back, it goes to the one before.
 #[utoipa::path(post, path = "/v1/me/mailbox", tag = "me", responses((status = 202, description = "A letter is on its way", body = LetterSent)))]
 pub async fn request_mailbox_code(signed_in: Fresh<SignedIn>, state: Data<State>) -> Result<HttpResponse, ApiError> {
     let (account, lifetime) = (signed_in.0.principal.account, state.settings.terms.challenge);
-    let email = own_email(&mut *state.pool.acquire().await?, account).await?;
-    mailed::spend_mailbox(&state, &email).await?;
+    let email = owners_mailbox(&mut *state.pool.acquire().await?, account, state.clock.now()).await?;
+    spend(&state, &[Count::of(&state, Quota::MailboxCodes, &[&account.to_string()])]).await?;
     let mut transaction = state.pool.begin().await?;
     let claim = Claim { purpose: Purpose::FirstFactor, email: &email, account: Some(AccountId(account)), session: None, lifetime };
     let issued = mailed::send_proof(&mut transaction, &state, claim, |issued| Letter::Mailbox(issued)).await?;
@@ -76,23 +80,34 @@ pub async fn confirm_mailbox(signed_in: Fresh<SignedIn>, state: Data<State>, bod
     let now = state.clock.now();
     let mut transaction = state.pool.begin().await?;
     proof::spend(&mut transaction, now, &proven).await?;
-    let email = own_email(&mut transaction, principal.account).await?;
+    let email = owners_mailbox(&mut transaction, principal.account, now).await?;
     if owner.0 != principal.account || proven.email.as_str() != email.as_str() {
         return Err(ApiError::new(ErrorCode::InvalidProof));
     }
-    sessions::store::mark_mailbox_proven(&mut transaction, principal.account, principal.session, now).await?;
+    sessions::assurance::store::mark_mailbox_proven(&mut transaction, principal.account, principal.session, now).await?;
     audit::record(&mut transaction, &state.keyring, now, Entry::own(Event::MailboxProven, &caller.origin, principal.account)).await?;
     transaction.commit().await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
+/// The account's address; for as long as a change of it can be taken back, the one before: whoever changed it may not be the owner.
+async fn owners_mailbox(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<Email, ApiError> {
+    let before = proof::store::address_before(connection, AccountId(account), now).await?;
+    match before.and_then(|address| Email::parse(&address).ok()) {
+        Some(before) => Ok(before),
+        None => own_email(connection, account).await,
+    }
+}
+
 /// To be asked before a second factor or a way in is added: the account has a second factor, which [`Fresh`] has asked for, or its owner has
 /// agreed by mail a moment ago.
 pub(super) async fn ensure_agreed(connection: &mut PgConnection, state: &State, principal: &Principal) -> Result<(), ApiError> {
-    if factors(connection, principal.account).await?.is_on() {
-        return Ok(());
-    }
-    let history = sessions::store::history(connection, principal.account, principal.session).await?;
+    if factors(connection, principal.account).await?.is_on() { Ok(()) } else { ensure_shown(connection, state, principal).await }
+}
+
+/// To be asked before a second factor is removed: whoever has taken one from the owner must not put another in its place.
+pub(super) async fn ensure_shown(connection: &mut PgConnection, state: &State, principal: &Principal) -> Result<(), ApiError> {
+    let history = sessions::assurance::store::history(connection, principal.account, principal.session).await?;
     let since = state.clock.now() - state.settings.sessions.step_up;
     match history {
         Some((_, Some(at))) if at > since => Ok(()),

@@ -3,22 +3,25 @@
 //! Practice 10.mfa. Attacks: `tests/suite/attacks/s10_access_control/`.
 
 use crate::{
-    access::{Principal, role, store::assignments_of},
+    access::{Principal, Transport, role, store::assignments_of},
     accounts::{
         self, AccountId, Email,
         proof::{self, Purpose},
     },
     api::{
         mailbox, mailed,
-        shapes::{OtpauthUri, Picture, RecoveryCode, TotpCode, TotpSecret},
+        shapes::{Assurance, OtpauthUri, Picture, RecoveryCode, TotpCode, TotpSecret},
         step_up::{Raising, Renewed, raise, renewed},
         tokens,
     },
     audit::{self, Entry, Event},
-    credentials::second_factor::{
-        Factors, recovery,
-        store::{self, factors},
-        totp,
+    credentials::{
+        self,
+        second_factor::{
+            Factors, recovery,
+            store::{self, factors},
+            totp,
+        },
     },
     edge::{
         guard::{Caller, Fresh, SignedIn},
@@ -63,12 +66,23 @@ pub struct SecondFactors {
     recovery_codes_are_few: bool,
     /// Whether a role of one's own counts only with a second factor.
     is_required: bool,
+    /// Whether the account has a password.
+    has_password: bool,
+    /// The authenticator assurance level of this session.
+    #[schema(value_type = Assurance)]
+    assurance: i16,
+    /// When this session's owner last showed who they are.
+    #[serde(with = "time::serde::rfc3339")]
+    authenticated_at: OffsetDateTime,
 }
 
 /// Read one's second factors
+///
+/// And how sure this session is of its owner. Where `is_required` and not `is_on`, what that role allows waits for a second factor.
 #[utoipa::path(get, path = "/v1/me/mfa", tag = "me", responses((status = 200, description = "What there is", body = SecondFactors)))]
 pub async fn read_second_factors(signed_in: SignedIn, state: Data<State>) -> Result<HttpResponse, ApiError> {
-    let (account, now, mut connection) = (signed_in.principal.account, state.clock.now(), state.pool.acquire().await?);
+    let Principal { account, assurance, authenticated_at, .. } = signed_in.principal;
+    let (now, mut connection) = (state.clock.now(), state.pool.acquire().await?);
     let of_account = factors(&mut connection, account).await?;
     let own: Vec<String> = assignments_of(&mut connection, account, now).await?.into_iter().map(|assignment| assignment.role).collect();
     let is_required = role::any_requires_second_factor(&mut connection, &own).await?;
@@ -80,6 +94,9 @@ pub async fn read_second_factors(signed_in: SignedIn, state: Data<State>) -> Res
         recovery_codes_left: recovery_codes,
         recovery_codes_are_few: of_account.is_on() && recovery_codes <= recovery::FEW,
         is_required,
+        has_password: credentials::store::own_password(&mut connection, account).await?.is_some(),
+        assurance,
+        authenticated_at,
     }))
 }
 
@@ -107,7 +124,7 @@ pub async fn begin_totp(signed_in: Fresh<SignedIn>, state: Data<State>) -> Resul
     let principal = signed_in.0.principal;
     let account = principal.account;
     let mut transaction = state.pool.begin().await?;
-    let email = lock_account(&mut transaction, account).await?;
+    let email = lock_own(&mut transaction, &state, &principal).await?;
     mailbox::ensure_agreed(&mut transaction, &state, &principal).await?;
     let issuer = state.settings.public_url.host();
     let made = totp::enrol(&mut transaction, &state.keyring, account, (&issuer, email.as_str()), state.clock.now()).await?;
@@ -153,7 +170,7 @@ pub async fn confirm_totp(
     spend_change(&state, account).await?;
     tokens::know_keys(&state).await?;
     let mut transaction = state.pool.begin().await?;
-    lock_account(&mut transaction, account).await?;
+    lock_own(&mut transaction, &state, &principal).await?;
     mailbox::ensure_agreed(&mut transaction, &state, &principal).await?;
     let before = factors(&mut transaction, account).await?;
     let since = now - state.settings.terms.challenge;
@@ -169,6 +186,16 @@ pub async fn confirm_totp(
     let mut response = HttpResponse::Ok();
     let body = added.into_body(&mut response, &state, &session)?;
     Ok(response.json(body))
+}
+
+/// The same for what a session changes, which may have ended while its call came in.
+pub(super) async fn lock_own(connection: &mut PgConnection, state: &State, principal: &Principal) -> Result<Email, ApiError> {
+    let email = lock_account(connection, principal.account).await?;
+    if principal.transport == Transport::Outside {
+        return Ok(email);
+    }
+    let is_live = sessions::assurance::store::is_live_now(connection, principal.account, principal.session, state.clock.now()).await?;
+    if is_live { Ok(email) } else { Err(ApiError::new(ErrorCode::Unauthenticated)) }
 }
 
 /// Counts a change of second factors or ways in, which is told by letter.
@@ -212,7 +239,6 @@ pub(super) async fn added(
     let is_first = !before.is_on();
     let ended = if is_first { sessions::end_others(connection, &state.revocations, principal, now).await? } else { 0 };
     let recovery_codes = if is_first { recovery::replace(connection, &state.keyring, account, now).await? } else { Vec::new() };
-    store::note_since(connection, account, true, now).await?;
     proof::store::end_proofs(connection, AccountId(account), &[Purpose::SecondFactorReset], now).await?;
     let raising = raise(connection, state, principal, &Assured { level: 2, amr, at: now }).await?;
     let detail = json!({ "method": method, "sessions": ended });
@@ -225,7 +251,8 @@ pub(super) async fn added(
 
 /// Remove the authenticator app
 ///
-/// With the last second factor the recovery codes go, too, every other session ends, and this one is one without.
+/// Needs the owner's agreement by mail. With the last second factor the recovery codes go, too, every other session ends, and this one is
+/// one without.
 #[utoipa::path(delete, path = "/v1/me/mfa/totp", tag = "me",
     responses((status = 200, description = "It is gone; what carries the session now", body = Renewed, headers(("Set-Cookie")))))]
 pub async fn remove_totp(signed_in: Fresh<SignedIn>, state: Data<State>, session: Session) -> Result<HttpResponse, ApiError> {
@@ -233,7 +260,8 @@ pub async fn remove_totp(signed_in: Fresh<SignedIn>, state: Data<State>, session
     spend_change(&state, principal.account).await?;
     tokens::know_keys(&state).await?;
     let mut transaction = state.pool.begin().await?;
-    lock_account(&mut transaction, principal.account).await?;
+    lock_own(&mut transaction, &state, &principal).await?;
+    mailbox::ensure_shown(&mut transaction, &state, &principal).await?;
     if !store::remove_totp(&mut transaction, principal.account).await? {
         return Err(ApiError::new(ErrorCode::NotFound));
     }
@@ -255,7 +283,6 @@ pub(super) async fn removed(
 ) -> Result<Raising, ApiError> {
     let (account, now) = (principal.account, state.clock.now());
     let is_on = factors(connection, account).await?.is_on();
-    store::note_since(connection, account, is_on, now).await?;
     proof::store::end_proofs(connection, AccountId(account), &[Purpose::SecondFactorReset], now).await?;
     if !is_on {
         store::remove_codes(connection, account).await?;
@@ -288,7 +315,7 @@ pub async fn replace_recovery_codes(signed_in: Fresh<SignedIn>, state: Data<Stat
     let (account, now) = (principal.account, state.clock.now());
     spend_change(&state, account).await?;
     let mut transaction = state.pool.begin().await?;
-    lock_account(&mut transaction, account).await?;
+    lock_own(&mut transaction, &state, &principal).await?;
     if !factors(&mut transaction, account).await?.is_on() {
         return Err(ApiError::new(ErrorCode::NotFound));
     }

@@ -113,13 +113,13 @@ fn table() -> Routes {
         .route(password::__path_change_password, password::change_password, &[WrongPassword])
         .route(email::__path_change_email, email::change_email, &[])
         .route(passkeys::__path_begin_passkey, passkeys::begin_passkey, &[MailboxProofRequired, TooMany])
-        .route(passkeys::__path_add_passkey, passkeys::add_passkey, &[InvalidChallenge, MailboxProofRequired, TooMany])
-        .route(passkeys::__path_remove_passkey, passkeys::remove_passkey, &[LastWayIn])
+        .route(passkeys::__path_add_passkey, passkeys::add_passkey, &[Forbidden, InvalidChallenge, MailboxProofRequired, TooMany])
+        .route(passkeys::__path_remove_passkey, passkeys::remove_passkey, &[LastWayIn, MailboxProofRequired])
         .route(mfa::__path_begin_totp, mfa::begin_totp, &[AlreadyExists, MailboxProofRequired])
-        .route(mfa::__path_confirm_totp, mfa::confirm_totp, &[InvalidSecondFactor, MailboxProofRequired])
+        .route(mfa::__path_confirm_totp, mfa::confirm_totp, &[Forbidden, InvalidSecondFactor, MailboxProofRequired])
         .route(mailbox::__path_request_mailbox_code, mailbox::request_mailbox_code, &[])
         .route(mailbox::__path_confirm_mailbox, mailbox::confirm_mailbox, &[InvalidProof])
-        .route(mfa::__path_remove_totp, mfa::remove_totp, &[NotFound])
+        .route(mfa::__path_remove_totp, mfa::remove_totp, &[MailboxProofRequired, NotFound])
         .route(mfa::__path_replace_recovery_codes, mfa::replace_recovery_codes, &[NotFound])
         .route(identities::__path_authorize, identities::authorize, &[Forbidden, MailboxProofRequired])
         .route(identities::__path_unlink, identities::unlink, &[LastWayIn])
@@ -127,7 +127,7 @@ fn table() -> Routes {
         .route(personal_data::__path_fetch_export, personal_data::fetch_export, &[])
         .route(personal_data::__path_close_account, personal_data::close_account, &[LastAdministrator]);
     routes.open_to::<WithCookie>().route(csrf::__path_csrf, csrf::csrf, &[]);
-    routes.open_to::<WithToken>().route(tokens::__path_verify, tokens::verify, &[Forbidden]);
+    routes.open_to::<WithToken>().route(tokens::__path_verify, tokens::verify, &[Forbidden, StepUpRequired]);
     routes.open_to::<May<UsersRead>>().route(users::__path_list, users::list, &[]).route(users::__path_read, users::read, &[]).route(
         users::__path_read_roles,
         users::read_roles,

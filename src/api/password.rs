@@ -13,6 +13,7 @@ use crate::{
         csrf::{CsrfToken, bind_cookie},
         logout::take_away,
         mailed,
+        mfa::lock_own,
         reauthenticate::reauthenticate,
         shapes::{CurrentPassword, NewPassword},
     },
@@ -81,7 +82,7 @@ pub async fn change_password(
     let now = state.clock.now();
     let may_notify = mailed::may_notify(&state, &email).await?;
     let mut transaction = state.pool.begin().await?;
-    proof::store::lock_mailbox(&mut transaction, &email).await?;
+    lock_own(&mut transaction, &state, &principal).await?;
     let is_active = accounts::store::forget_devices(&mut transaction, owner, now).await?;
     let is_set = match verified {
         Some(verified) => credentials::store::confirm_password(&mut transaction, owner.0, &verified, Some(&hash)).await?,

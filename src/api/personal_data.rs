@@ -11,7 +11,7 @@ use crate::{
     api::{
         logout::take_away,
         mailed,
-        mfa::lock_account,
+        mfa::lock_own,
         recovery::{FollowLink, check, put_out, start_over},
         shapes::ExportStatus,
     },
@@ -129,7 +129,7 @@ pub async fn close_account(signed_in: Fresh<SignedIn>, state: Data<State>, sessi
     let (owner, now, grace) = (AccountId(principal.account), state.clock.now(), state.settings.terms.erasure);
     let mut transaction = state.pool.begin().await?;
     role::begin_change(&mut transaction, Actor::Person(owner.0, None, principal.assurance), None, now).await?;
-    let email = lock_account(&mut transaction, owner.0).await?;
+    let email = lock_own(&mut transaction, &state, &principal).await?;
     if !accounts::store::close(&mut transaction, owner, now + grace, now).await? {
         return Err(ApiError::new(ErrorCode::Unauthenticated));
     }

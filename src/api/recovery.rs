@@ -206,7 +206,7 @@ pub(super) async fn put_out(connection: &mut PgConnection, state: &State, owner:
     // a link that nobody asked for tells of somebody else: what was set up since the letter may be theirs. One that was asked for changes
     // nothing about the second factor: whoever reads the letters has shown one factor only
     if proven.purpose != Purpose::PasswordReset {
-        credentials::take_back(connection, owner.0, proven.issued_at, now).await?;
+        credentials::take_back(connection, owner.0, proven.issued_at).await?;
     }
     sessions::end_all(connection, &state.revocations, owner.0, now).await?;
     Ok(())

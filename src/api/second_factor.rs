@@ -60,10 +60,16 @@ impl Sent {
     /// Exactly one.
     pub fn of(code: Option<String>, recovery_code: Option<String>, passkey: Option<Object<ShownCredential>>) -> Result<Self, ApiError> {
         match (code, recovery_code, passkey) {
-            (Some(code), None, None) => Ok(Self::Totp(code)),
-            (None, Some(code), None) => Ok(Self::RecoveryCode(code)),
+            (Some(code), None, None) => {
+                let code: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+                let is_one = code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
+                // before it is counted: no guess
+                if is_one { Ok(Self::Totp(code)) } else { Err(ApiError::invalid_field("code", "is not six digits")) }
+            }
+            (None, Some(code), None) if recovery::is_one(&code) => Ok(Self::RecoveryCode(code)),
+            (None, Some(_), None) => Err(ApiError::invalid_field("recovery_code", "is not 24 letters and digits")),
             (None, None, Some(Object(passkey))) => Ok(Self::Passkey(Box::new(passkey.take("passkey")?))),
-            _ => Err(ApiError::invalid_field("code", "recovery_code or passkey must be given, and one of them only")),
+            _ => Err(ApiError::invalid_field("code", "is to be given, or recovery_code or passkey instead; one of them only")),
         }
     }
 
@@ -131,7 +137,7 @@ pub(super) async fn spend(
 /// Where a second factor is shown.
 pub(super) enum Place<'p> {
     SignIn(Option<&'p KnownDevice>),
-    Session,
+    Session(Uuid),
 }
 
 /// Counts a second factor before it is looked at. Devices that the account knows have a count of their own, and so have recovery codes
@@ -142,7 +148,8 @@ pub(super) async fn count(state: &State, account: Uuid, place: Place<'_>, sent: 
     let place = match place {
         Place::SignIn(None) => "unknown".to_owned(),
         Place::SignIn(Some(device)) => device.id.to_string(),
-        Place::Session => "signed in".to_owned(),
+        // a count of its own: whoever took one over must not use up what the owner shows in another
+        Place::Session(session) => session.to_string(),
     };
     let counts = match sent {
         Sent::Totp(_) => {
@@ -219,7 +226,7 @@ pub async fn verify_second_factor(
     }
     match completed? {
         Some(answer) => Ok(answer),
-        None => Err(refuse(&state, &anyone.caller, about, tries?).await?),
+        None => Err(refuse(&state, &anyone.caller, about, (tries?, spent.used(Quota::SecondFactor))).await?),
     }
 }
 
@@ -240,12 +247,18 @@ pub(super) async fn awaited(state: &State, caller: &Caller, token: String) -> Re
     Ok((found.id, Evidence { account, email, basis, carriage, device }, question))
 }
 
-/// The owner is told that somebody has the first factor and not the second: of an unknown device at once, of one that the account knows
-/// when it gives up.
-async fn refuse(state: &State, caller: &Caller, (account, email, is_known): (Uuid, Email, bool), tries: i16) -> Result<ApiError, ApiError> {
+/// The owner is told that somebody has the first factor and not the second: of an unknown device at the second wrong one, of one that
+/// the account knows when it gives up.
+async fn refuse(
+    state: &State,
+    caller: &Caller,
+    (account, email, is_known): (Uuid, Email, bool),
+    (tries, used): (i16, u32),
+) -> Result<ApiError, ApiError> {
     metrics::counter!("portcullis_logins_total", "outcome" => "refused").increment(1);
     note_wrong_password(state, caller, email.as_str(), Some(account));
-    let is_telling = tries == if is_known { MAX_TRIES } else { 1 };
+    // of an unknown device the second in a while: the first may be a slip, and whoever begins anew each time is told of all the same
+    let is_telling = if is_known { tries == MAX_TRIES } else { used == 2 };
     let may_notify = is_telling && mailed::may_notify_of(state, "second factor", &email).await?;
     let mut transaction = state.pool.begin().await?;
     let entry = Entry::new(Event::SecondFactorRefused, &caller.origin, None, Some(account)).refused().detail(json!({ "try": tries }));

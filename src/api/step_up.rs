@@ -10,7 +10,7 @@ use crate::{
         csrf::bind_cookie,
         login::note_wrong_password,
         mailed,
-        mfa::{lock_account, own_email},
+        mfa::{lock_own, own_email},
         passkeys::{self, credential::ShownCredential},
         reauthenticate::reauthenticate,
         second_factor::{self, Counted, Place, Sent},
@@ -148,7 +148,7 @@ pub async fn step_up(signed_in: SignedIn, state: Data<State>, session: Session, 
     let SignedIn { principal, caller } = signed_in;
     let StepUp { password, code, recovery_code, passkey, passkey_token } = body.0.into_inner();
     if passkey.is_some() != passkey_token.is_some() {
-        return Err(ApiError::invalid_field("passkey_token", "goes with passkey"));
+        return Err(ApiError::invalid_field("passkey_token", "and passkey are to be given together"));
     }
     let is_alone = code.is_none() && recovery_code.is_none() && passkey.is_none();
     let sent = if is_alone { None } else { Some(Sent::of(code, recovery_code, passkey)?) };
@@ -156,7 +156,7 @@ pub async fn step_up(signed_in: SignedIn, state: Data<State>, session: Session, 
         Some(password) => {
             let demanded = demanded_of(&state, &principal).await?;
             if is_alone && demanded.assurance > 1 {
-                return Err(ApiError::step_up(demanded));
+                return Err(ApiError::invalid_field("password", "is not enough: the account has a second factor, give that"));
             }
             Some(reauthenticate(&state, &principal, &caller, password).await?)
         }
@@ -164,7 +164,7 @@ pub async fn step_up(signed_in: SignedIn, state: Data<State>, session: Session, 
     };
     tokens::know_keys(&state).await?;
     let raising = match (sent, verified) {
-        (None, None) => return Err(ApiError::invalid_field("password", "code, recovery_code or passkey must be given")),
+        (None, None) => return Err(ApiError::invalid_field("password", "is to be given, or code, recovery_code or passkey")),
         (None, Some(verified)) => by_password(&state, &principal, &caller, &verified).await?,
         (Some(sent), verified) => by_second_factor(&state, &principal, &caller, (sent, passkey_token), verified.as_ref()).await?,
     };
@@ -201,7 +201,7 @@ async fn by_second_factor(
         Some(token) => Some(passkeys::begun(state, principal, Purpose::PasskeyStepUp, token).await?),
         None => None,
     };
-    let Counted { spent, is_beyond } = second_factor::count(state, principal.account, Place::Session, &sent).await?;
+    let Counted { spent, is_beyond } = second_factor::count(state, principal.account, Place::Session(principal.session), &sent).await?;
     let raised = if is_beyond { Ok(None) } else { show(state, principal, caller, (sent, asked), password).await };
     if !matches!(raised, Ok(None)) {
         give_back(state, &spent).await?;
@@ -232,8 +232,8 @@ async fn show(
     let email = own_email(&mut *state.pool.acquire().await?, principal.account).await?;
     let shown = sent.look(state, caller, (principal.account, &email), question).await?;
     let mut transaction = state.pool.begin().await?;
-    let email = lock_account(&mut transaction, principal.account).await?;
-    let history = sessions::store::history(&mut transaction, principal.account, principal.session).await?;
+    let email = lock_own(&mut transaction, state, principal).await?;
+    let history = sessions::assurance::store::history(&mut transaction, principal.account, principal.session).await?;
     let (started_at, _) = history.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
     match password {
         Some(verified) => confirm(&mut transaction, principal.account, verified).await?,

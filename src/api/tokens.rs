@@ -19,7 +19,7 @@ use crate::{
         refresh_cookie,
         valid::Valid,
     },
-    error::{ApiError, ErrorCode},
+    error::{ApiError, ErrorCode, StepUp},
     letters::Letter,
     platform::{
         crypto::{self, SecretToken},
@@ -288,8 +288,12 @@ pub async fn verify(with: WithToken, state: Data<State>, query: Valid<Query<Veri
             .names()
             .join(" "),
     };
-    if query.0.permission.as_deref().is_some_and(|demanded| !scope.split(' ').any(|held| held == demanded)) {
-        return Err(ApiError::new(ErrorCode::Forbidden));
+    if let Some(demanded) = query.0.permission.as_deref().filter(|demanded| !scope.split(' ').any(|held| held == *demanded)) {
+        let might = principal.assurance < 2 && {
+            let held = role::permissions_of(&mut *state.pool.acquire().await?, principal.account, 2, state.clock.now()).await?;
+            Permission::named(demanded).is_some_and(|demanded| held.holds(demanded))
+        };
+        return Err(if might { ApiError::step_up(StepUp { assurance: 2, max_age: None }) } else { ApiError::new(ErrorCode::Forbidden) });
     }
     Ok(HttpResponse::Ok()
         .insert_header(("X-Auth-Subject", principal.account.to_string()))

@@ -11,17 +11,15 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// Takes every proof away that was added since, but for the password: somebody else may have added it. Where there was no second factor
-/// before, those that there are stay: the owner has agreed to the first by mail, and whoever reads the mail now must not undo that.
+/// Takes every proof away that was added since, but for the password: somebody else may have added it. Where no second factor is older, those
+/// that there are stay: the owner has agreed to the first by mail, and whoever reads the mail now must not undo that.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn take_back(connection: &mut PgConnection, account: Uuid, since: OffsetDateTime, now: OffsetDateTime) -> Result<(), sqlx::Error> {
+pub async fn take_back(connection: &mut PgConnection, account: Uuid, since: OffsetDateTime) -> Result<(), sqlx::Error> {
     federation::store::unlink_since(connection, account, since).await?;
-    if second_factor::store::was_on(connection, account, since).await? {
+    if second_factor::store::is_any_older(connection, account, since).await? {
         second_factor::store::remove_since(connection, account, since).await?;
-        let factors = second_factor::store::factors(connection, account).await?;
-        second_factor::store::note_since(connection, account, factors.is_on(), now).await?;
     }
     Ok(())
 }

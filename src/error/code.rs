@@ -73,7 +73,7 @@ error_codes! {
     InvalidSecondFactor = FORBIDDEN, "INVALID_SECOND_FACTOR", "The second factor is wrong, or was used before.";
     /// Signed in, but who it is was shown too long ago, or not well enough; `step_up` and the challenge say what is missing.
     StepUpRequired = UNAUTHORIZED, "STEP_UP_REQUIRED", "Show once more that it is you.";
-    /// The first second factor, or another way in, needs the owner's agreement by mail.
+    /// The first second factor, another way in, and removing a second factor need the owner's agreement by mail.
     MailboxProofRequired = FORBIDDEN, "MAILBOX_PROOF_REQUIRED", "Show first that you read the account's mail.";
     /// Nobody could get into the account any more.
     LastWayIn = CONFLICT, "LAST_WAY_IN", "This is the last way into the account. Add another one first.";

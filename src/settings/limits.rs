@@ -29,6 +29,8 @@ pub struct Quotas {
     pub login_network: u32,
     /// Wrong second factors for one account from one device in 15 minutes.
     pub second_factor: u32,
+    /// Codes and letters about one person's second factors, in an hour.
+    pub mailbox_codes: u32,
     /// Changes of one person's second factors and ways in, in an hour.
     pub factor_changes: u32,
     /// Refreshes of one session in 15 minutes.
@@ -139,6 +141,7 @@ pub(super) fn quotas(read: &mut Reader) -> Quotas {
         login_device: read.number("PORTCULLIS_LOGIN_DEVICE_QUOTA", 1..=1000),
         login_network: read.number("PORTCULLIS_LOGIN_NETWORK_QUOTA", 1..=100_000),
         second_factor: read.number("PORTCULLIS_SECOND_FACTOR_QUOTA", 1..=1000),
+        mailbox_codes: read.number("PORTCULLIS_MAILBOX_CODE_QUOTA", 2..=1000),
         factor_changes: read.number("PORTCULLIS_FACTOR_CHANGE_QUOTA", 3..=1000),
         refresh: read.number("PORTCULLIS_REFRESH_QUOTA", 3..=10_000),
         refresh_person: read.number("PORTCULLIS_REFRESH_PERSON_QUOTA", 3..=100_000),

@@ -141,6 +141,11 @@ pub const SETTINGS: &[Setting] = &[
         "10",
         "wrong second factors for one account from one known device, or from all others, in 15 minutes, 1 to 1000",
     ),
+    setting(
+        "PORTCULLIS_MAILBOX_CODE_QUOTA",
+        "10",
+        "codes and letters about one person's second factors, asked for by them or by administrators, in an hour, 2 to 1000",
+    ),
     setting("PORTCULLIS_FACTOR_CHANGE_QUOTA", "20", "changes of one person's second factors and ways in, in an hour, 3 to 1000"),
     setting("PORTCULLIS_OAUTH_QUOTA", "60", "sign-ins with other services that are begun from one address in 15 minutes, 1 to 100000"),
     setting("PORTCULLIS_REFRESH_QUOTA", "60", "refreshes of one session with tokens in 15 minutes, 3 to 10000"),

@@ -1,7 +1,7 @@
 // A browser goes to the provider and comes back by our page: cookies that are Strict go along, the policy lets the page work, what the
 // provider said leaves the address bar, and the same address in another browser opens nothing.
 import { createHmac } from "node:crypto";
-import { ORIGIN, browse, call, expect } from "./browser.mjs";
+import { ORIGIN, browse, call, expect, mailed } from "./browser.mjs";
 
 const PAGE = `${ORIGIN}/go/oauth/corp`;
 
@@ -22,17 +22,13 @@ function code(secret) {
 }
 
 await browse(async (page, context) => {
-    // somebody who clicks the attacker's link, in another browser
-    const stranger = await context.browser().newContext();
+    // somebody who clicks the attacker's link, which comes from a browser that runs no script of the page
+    const stranger = await context.browser().newContext({ javaScriptEnabled: false });
     const attackers = await stranger.newPage();
-    await attackers.goto(`${ORIGIN}/docs/index.html`);
-    let link = null;
-    await stranger.route("**/go/oauth/**", (route) => {
-        link = route.request().url();
-        return route.abort();
-    });
-    await attackers.goto(await begin(attackers)).catch(() => {});
-    if (!link?.includes("code=")) throw new Error(`the provider sent the browser to ${link}`);
+    await attackers.goto(`${ORIGIN}/docs/errors`);
+    await attackers.goto(await begin(attackers));
+    const link = attackers.url();
+    if (!link.startsWith(`${PAGE}?`) || !link.includes("code=")) throw new Error(`the provider sent the browser to ${link}`);
     await page.goto(link);
     await page.getByText("What was begun is over").waitFor();
     expect((await call(page, "GET", "/v1/me")).status, 401, "nobody is signed in by a link");
@@ -45,6 +41,9 @@ await browse(async (page, context) => {
     expect([me.status, me.json.email], [200, "ada@example.org"], "who is signed in");
 
     const csrf = async () => (await call(page, "GET", "/v1/auth/csrf")).json.csrf_token;
+    const { json: letter } = await call(page, "POST", "/v1/me/mailbox", { csrf: await csrf() });
+    const agreed = { proof_id: letter.proof_id, code: await mailed(/where you began: (\d{8})/) };
+    expect((await call(page, "POST", "/v1/me/mailbox/confirm", { body: agreed, csrf: await csrf() })).status, 204, "agreed by mail");
     const secret = (await call(page, "POST", "/v1/me/mfa/totp", { body: {}, csrf: await csrf() })).json.secret;
     const added = await call(page, "POST", "/v1/me/mfa/totp/confirm", { body: { code: code(secret) }, csrf: await csrf() });
     expect(added.status, 200, "a second factor");

@@ -15,7 +15,7 @@ pub const EMAIL: &str = "ada@example.org";
 pub const PASSWORD: &str = "wet gravel under a tin moon";
 
 /// Quotas that a machine's pace does not meet: quotas have tests of their own.
-pub const ROOMY: [(&str, &str); 27] = [
+pub const ROOMY: [(&str, &str); 29] = [
     ("PORTCULLIS_ADDRESS_QUOTA_BURST", "100000"),
     ("PORTCULLIS_ADDRESS_QUOTA_PER_SECOND", "10000"),
     ("PORTCULLIS_LOGIN_QUOTA", "1000"),
@@ -38,6 +38,8 @@ pub const ROOMY: [(&str, &str); 27] = [
     ("PORTCULLIS_WRONG_PROOF_QUOTA", "10000"),
     ("PORTCULLIS_PASSKEY_OPTIONS_QUOTA", "10000"),
     ("PORTCULLIS_WRONG_PASSKEY_QUOTA", "10000"),
+    ("PORTCULLIS_MAILBOX_CODE_QUOTA", "1000"),
+    ("PORTCULLIS_FACTOR_CHANGE_QUOTA", "1000"),
     ("PORTCULLIS_OAUTH_QUOTA", "100000"),
     ("PORTCULLIS_LETTER_ADDRESS_QUOTA", "99"),
     ("PORTCULLIS_LETTER_ADDRESS_DAY_QUOTA", "999"),

@@ -62,10 +62,10 @@ impl Purpose {
         Self::FirstFactor,
     ];
 
-    /// What the owner's new password or address makes worthless. An undo link is none of it: it went to an address that
-    /// somebody may have taken away, and must survive what they do next. The link that keeps an account outlives it too.
-    pub const ENDED_BY_RECOVERY: [Self; 6] =
-        [Self::PasswordReset, Self::EmailChange, Self::DisownSession, Self::TrustDevice, Self::SecondFactorReset, Self::FirstFactor];
+    /// What the owner's new password or address makes worthless. Links that came unasked are none of
+    /// it: "this was not me", and the undoing of an address, must survive what whoever is in the account does next. The link that keeps
+    /// an account outlives it too.
+    pub const ENDED_BY_RECOVERY: [Self; 5] = [Self::PasswordReset, Self::EmailChange, Self::TrustDevice, Self::SecondFactorReset, Self::FirstFactor];
 
     /// The name in the table `mailed_proofs`.
     #[must_use]

@@ -160,6 +160,20 @@ pub async fn end_undos_since(connection: &mut PgConnection, account: AccountId, 
     Ok(done.rows_affected() > 0)
 }
 
+/// The oldest address that can still take the account back, if it was changed lately.
+///
+/// # Errors
+/// When the database is away.
+pub async fn address_before(connection: &mut PgConnection, account: AccountId, now: OffsetDateTime) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT email FROM mailed_proofs WHERE user_id = $1 AND purpose = 'email_undo' AND used_at IS NULL AND expires_at > $2 ORDER BY id LIMIT 1",
+        account.0,
+        now
+    )
+    .fetch_optional(connection)
+    .await
+}
+
 /// Waits for its turn with this mailbox, until the end of the transaction. Whoever locks proofs and an account locks the mailbox first.
 ///
 /// # Errors

@@ -196,7 +196,7 @@ pub async fn add_passkey(
     mfa::spend_change(&state, principal.account).await?;
     tokens::know_keys(&state).await?;
     let mut transaction = state.pool.begin().await?;
-    mfa::lock_account(&mut transaction, principal.account).await?;
+    mfa::lock_own(&mut transaction, &state, &principal).await?;
     mailbox::ensure_agreed(&mut transaction, &state, &principal).await?;
     let before = factors(&mut transaction, principal.account).await?;
     challenge::spend(&mut transaction, found.id, now).await?;
@@ -253,7 +253,7 @@ pub async fn rename_passkey(
 
 /// Remove a passkey
 ///
-/// Not the last way into the account. With the last second factor the recovery codes go, too, every other session ends, and this one is one
+/// Not the last way into the account. Needs the owner's agreement by mail. With the last second factor the recovery codes go, too, every other session ends, and this one is one
 /// without.
 #[utoipa::path(delete, path = "/v1/me/passkeys/{id}", tag = "me",
     params(("id" = Uuid, Path, description = "The passkey")), responses((status = 200, description = "It is gone; what carries the session now", body = Renewed, headers(("Set-Cookie")))))]
@@ -268,7 +268,8 @@ pub async fn remove_passkey(
     mfa::spend_change(&state, principal.account).await?;
     tokens::know_keys(&state).await?;
     let mut transaction = state.pool.begin().await?;
-    mfa::lock_account(&mut transaction, principal.account).await?;
+    mfa::lock_own(&mut transaction, &state, &principal).await?;
+    mailbox::ensure_shown(&mut transaction, &state, &principal).await?;
     if !store::remove(&mut transaction, principal.account, id).await? {
         return Err(ApiError::new(ErrorCode::NotFound));
     }

@@ -56,7 +56,7 @@ pub(in crate::api) async fn judge(
         Ok(used) => Ok(Some(used)),
         Err(PasskeyError::Refused(_)) => Ok(None),
         Err(PasskeyError::Cloned) => {
-            let may_notify = mailed::may_notify(state, &email).await?;
+            let may_notify = mailed::may_notify_of(state, "copied passkey", &email).await?;
             let mut transaction = state.pool.begin().await?;
             let entry = Entry::new(Event::PasskeyCopied, &caller.origin, None, Some(account)).refused().detail(json!({ "passkey": id }));
             audit::record(&mut transaction, &state.keyring, state.clock.now(), entry).await?;

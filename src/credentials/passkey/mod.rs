@@ -108,6 +108,7 @@ pub struct NewPasskey(Credential);
 /// A passkey that was used, to be noted.
 pub struct Used {
     id: Uuid,
+    account: Uuid,
     credential: Credential,
 }
 
@@ -204,11 +205,11 @@ impl RelyingParty {
             extensions: Default::default(),
             type_: PUBLIC_KEY.into(),
         };
-        let Stored { id, credential, .. } = passkey;
+        let Stored { id, account, credential } = passkey;
         let result = self.webauthn.finish_discoverable_authentication_v2(&shown, question.asked, &credential)?;
         let mut credential = Passkey::from(credential);
         credential.update_credential(&result);
-        Ok(Used { id, credential: credential.into() })
+        Ok(Used { id, account, credential: credential.into() })
     }
 
     /// What the library does not look at when a passkey is used, or reads more widely: the origin to the letter, and that our page was not

@@ -74,7 +74,7 @@ pub async fn insert(
         return Ok(Stores::TooMany);
     }
     let id = crypto::uuid_v7(now);
-    let (key_version, sealed) = seal(keyring, id, credential)?;
+    let (key_version, sealed) = seal(keyring, id, account, credential)?;
     let done = sqlx::query!(
         "INSERT INTO passkeys (id, user_id, name, credential_digest, key_version, sealed, counter, is_backed_up, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (credential_digest) DO NOTHING",
@@ -153,7 +153,7 @@ pub async fn for_sign_in(connection: &mut PgConnection, keyring: &Keyring, crede
 /// # Errors
 /// [`StoreError`].
 pub async fn note_use(connection: &mut PgConnection, keyring: &Keyring, used: &Used, now: OffsetDateTime) -> Result<bool, StoreError> {
-    let (key_version, sealed) = seal(keyring, used.id, &used.credential)?;
+    let (key_version, sealed) = seal(keyring, used.id, used.account, &used.credential)?;
     // many devices do not count and always say 0
     let done = sqlx::query!(
         "UPDATE passkeys SET key_version = $2, sealed = $3, counter = $4, is_backed_up = $5, last_used_at = $6
@@ -204,11 +204,16 @@ pub async fn remove(connection: &mut PgConnection, account: Uuid, id: Uuid) -> R
     Ok(done.rows_affected() == 1)
 }
 
-fn seal(keyring: &Keyring, id: Uuid, credential: &Credential) -> Result<(i32, Vec<u8>), StoreError> {
-    Ok(keyring.seal(Purpose::Passkey, id.as_bytes(), &serde_json::to_vec(credential)?)?)
+/// The row and its owner: what verifies somebody does not open as somebody else's.
+fn place(id: Uuid, account: Uuid) -> Vec<u8> {
+    [*id.as_bytes(), *account.as_bytes()].concat()
+}
+
+fn seal(keyring: &Keyring, id: Uuid, account: Uuid, credential: &Credential) -> Result<(i32, Vec<u8>), StoreError> {
+    Ok(keyring.seal(Purpose::Passkey, &place(id, account), &serde_json::to_vec(credential)?)?)
 }
 
 fn open(keyring: &Keyring, id: Uuid, account: Uuid, version: i32, sealed: &[u8]) -> Result<Stored, StoreError> {
-    let plain = keyring.open_sealed(Purpose::Passkey, version, id.as_bytes(), sealed)?;
+    let plain = keyring.open_sealed(Purpose::Passkey, version, &place(id, account), sealed)?;
     Ok(Stored { id, account, credential: serde_json::from_slice(&plain)? })
 }

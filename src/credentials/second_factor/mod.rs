@@ -68,7 +68,6 @@ impl Factors {
 /// When the database is away.
 pub async fn remove_all(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<(), sqlx::Error> {
     store::remove_since(connection, account, OffsetDateTime::UNIX_EPOCH).await?;
-    store::note_since(connection, account, false, now).await?;
     challenge::store::end_all(connection, account, now).await
 }
 

@@ -45,6 +45,13 @@ fn canonical(typed: &str) -> String {
         .collect()
 }
 
+/// Whether this can be a code at all.
+#[must_use]
+pub fn is_one(typed: &str) -> bool {
+    let code = canonical(typed);
+    code.len() == LENGTH && code.bytes().all(|byte| ALPHABET.contains(&byte))
+}
+
 fn digest(key: &[u8; 32], account: Uuid, code: &str) -> [u8; 32] {
     crypto::mac(key, &[b"recovery code", account.as_bytes(), canonical(code).as_bytes()])
 }

@@ -130,25 +130,19 @@ pub async fn remove_codes(connection: &mut PgConnection, account: Uuid) -> Resul
     sqlx::query!("DELETE FROM recovery_codes WHERE user_id = $1", account).execute(connection).await.map(drop)
 }
 
-/// Since when there is a second factor: to be said after each change of them, behind the account's lock.
+/// Whether one of the second factors that there are was set up before this time.
 ///
 /// # Errors
 /// When the database is away.
-pub async fn note_since(connection: &mut PgConnection, account: Uuid, is_on: bool, now: OffsetDateTime) -> Result<(), sqlx::Error> {
-    sqlx::query!("UPDATE users SET second_factor_since = CASE WHEN $2 THEN coalesce(second_factor_since, $3) END WHERE id = $1", account, is_on, now)
-        .execute(connection)
-        .await
-        .map(drop)
-}
-
-/// Whether there was a second factor at this time and has been ever since.
-///
-/// # Errors
-/// When the database is away.
-pub async fn was_on(connection: &mut PgConnection, account: Uuid, at: OffsetDateTime) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM users WHERE id = $1 AND second_factor_since < $2) AS "was!""#, account, at)
-        .fetch_one(connection)
-        .await
+pub async fn is_any_older(connection: &mut PgConnection, account: Uuid, than: OffsetDateTime) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM totp WHERE user_id = $1 AND confirmed_at < $2)
+                  OR EXISTS (SELECT FROM passkeys WHERE user_id = $1 AND created_at < $2) AS "is!""#,
+        account,
+        than
+    )
+    .fetch_one(connection)
+    .await
 }
 
 /// Takes every second factor away that was set up since.

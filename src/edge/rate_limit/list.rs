@@ -166,6 +166,8 @@ quotas! {
     SecondFactor = "second_factor", Device, SlidingWindow, |q| q.second_factor, QUARTER, "PORTCULLIS_SECOND_FACTOR_QUOTA";
     /// Wrong codes since the last right second factor; then only a recovery code or a passkey helps.
     SecondFactorFailures = "second_factor_failures", Account, Row, |q| q.login_failures, MONTH, "PORTCULLIS_LOGIN_FAILURES";
+    /// Codes by which somebody shows that they read the account's mail, and administrators' letters about a lost second factor.
+    MailboxCodes = "mailbox_codes", Person, FixedWindow, |q| q.mailbox_codes, HOUR, "PORTCULLIS_MAILBOX_CODE_QUOTA";
     /// Changes of one's second factors and ways in: each is told by letter.
     FactorChanges = "factor_changes", Person, FixedWindow, |q| q.factor_changes, HOUR, "PORTCULLIS_FACTOR_CHANGE_QUOTA";
     /// Refreshes of one session: each writes a row.

@@ -74,6 +74,14 @@ impl Spent {
     }
 }
 
+impl Spent {
+    /// How many are counted of a quota, this one included; 0: it was not counted.
+    #[must_use]
+    pub fn used(&self, quota: Quota) -> u32 {
+        self.counted.iter().find(|(count, _)| count.quota == quota).map_or(0, |(_, counted)| counted.used)
+    }
+}
+
 impl Store {
     /// How many share a quota's number.
     fn nodes(self, state: &State) -> u32 {

@@ -26,6 +26,7 @@ fn test_of(quota: Quota) -> &'static str {
         | Quota::LettersFromNetwork
         | Quota::LettersFromNetworkADay
         | Quota::Notices
+        | Quota::MailboxCodes
         | Quota::FactorChanges => "letter_bombing",
         Quota::OAuth => "sign_in_flood",
         Quota::OperatorLetters => "suspicious_patterns",

@@ -44,6 +44,8 @@ async fn several_are_made_named_and_removed_and_the_owner_is_told() {
     let path = format!("/v1/me/passkeys/{}", laptop_id.as_str().unwrap());
     assert_eq!(ada.delete(&path).await.code(), "STEP_UP_REQUIRED");
     assert_eq!(ada.passkey_step_up(&mut phone).await.status, 200);
+    assert_eq!(ada.delete(&path).await.code(), "MAILBOX_PROOF_REQUIRED");
+    ada.agree_by_mail().await;
     assert_eq!(ada.delete(&path).await.status, 200);
     assert_eq!(app.visitor().passkey_sign_in(&mut laptop).await.code(), "INVALID_CREDENTIALS", "it is gone");
     assert_eq!(app.visitor().passkey_sign_in(&mut phone).await.status, 200, "the other is not");

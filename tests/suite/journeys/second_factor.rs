@@ -20,6 +20,8 @@ async fn ada_sets_up_an_app_signs_in_with_it_and_removes_it() {
     assert!(svg.as_str().unwrap().contains("<svg"), "{svg}");
     assert_eq!(app.visitor().sign_in(ADA, PASSWORD).await.status, 200, "not confirmed: not asked for");
     assert_eq!(ada.post("/v1/me/mfa/totp/confirm", json!({ "code": "000000" })).await.code(), "INVALID_SECOND_FACTOR");
+    let there_is = ada.get("/v1/me/mfa").await.json();
+    assert_eq!((there_is["has_password"].clone(), there_is["assurance"].clone()), (json!(true), json!(1)));
 
     let (authenticator, codes) = ada.add_totp().await;
     assert_eq!(codes.len(), 10);
@@ -40,6 +42,7 @@ async fn ada_sets_up_an_app_signs_in_with_it_and_removes_it() {
 
     app.clock.advance(Duration::seconds(90));
     assert_eq!(ada.step_up(json!({ "code": authenticator.code(&app) })).await.status, 200);
+    ada.agree_by_mail().await;
     let removed = ada.delete("/v1/me/mfa/totp").await;
     assert_eq!(removed.status, 200);
     ada.renew(&removed, &removed.json());

@@ -64,7 +64,7 @@ pub fn over_http1() -> bool {
 }
 
 /// Numbers that no ordinary test meets.
-const ROOMY: [(&str, &str); 24] = [
+const ROOMY: [(&str, &str); 26] = [
     ("PORTCULLIS_PUBLIC_URL", PUBLIC_URL),
     ("PORTCULLIS_HTTPS_LISTEN", "127.0.0.1:0"),
     ("PORTCULLIS_HTTP_LISTEN", "off"),
@@ -77,6 +77,8 @@ const ROOMY: [(&str, &str); 24] = [
     ("PORTCULLIS_WRONG_PROOF_QUOTA", "10000"),
     ("PORTCULLIS_PASSKEY_OPTIONS_QUOTA", "10000"),
     ("PORTCULLIS_WRONG_PASSKEY_QUOTA", "10000"),
+    ("PORTCULLIS_MAILBOX_CODE_QUOTA", "1000"),
+    ("PORTCULLIS_FACTOR_CHANGE_QUOTA", "1000"),
     ("PORTCULLIS_OAUTH_QUOTA", "10000"),
     ("PORTCULLIS_LETTER_QUOTA", "100"),
     ("PORTCULLIS_LETTER_DAY_QUOTA", "1000"),

@@ -36,3 +36,38 @@ async fn a_body_that_outlives_its_session_changes_nothing() {
     let ada = app.sign_in("ada@example.org").await;
     assert_eq!(ada.patch("/v1/me", json!({ "name": "Countess" })).await.status, 200);
 }
+
+/// However short the time is: what changes the account looks again behind its lock.
+#[actix_web::test]
+async fn nor_within_a_second_where_the_account_hangs_on_it() {
+    let app = TestApp::start().await;
+    let (ada, elsewhere) = (app.member("ada@example.org").await, app.sign_in("ada@example.org").await);
+    for (path, start, rest) in [
+        ("/v1/me/email", "{\"email\":", "\"thief@evil.example\"}"),
+        ("/v1/me/password", "{\"password\":\"mallory has chosen this one\",", "\"current_password\":\"wet gravel under a tin moon\"}"),
+    ] {
+        let thief = app.sign_in("ada@example.org").await;
+        app.clock.advance(Duration::minutes(2));
+        let (go_on, held_back) = oneshot::channel();
+        let start = futures_util::stream::iter([Ok::<_, std::io::Error>(start.to_owned())]);
+        let end = futures_util::stream::once(async move { Ok(held_back.await.unwrap()) });
+        let call = thief.request(Method::POST, path).header("content-type", "application/json").body(Body::wrap_stream(start.chain(end)));
+        let call = actix_web::rt::spawn(call.send());
+        app.wait_for("the call to be let in", async || {
+            app.marks_of_use_written().await;
+            let seen =
+                app.count("SELECT count(*) FROM sessions WHERE revoked_at IS NULL AND last_seen_at > authenticated_at + interval '1 minute'").await;
+            (seen == 1).then_some(())
+        })
+        .await;
+        let mut owner = elsewhere.clone();
+        owner.sign_in("ada@example.org", crate::support::app::PASSWORD).await;
+        assert_eq!(owner.delete("/v1/me/sessions").await.status, 204);
+        go_on.send(rest.to_owned()).unwrap();
+        let answer = call.await.unwrap().unwrap();
+        assert_eq!(answer.status(), 401, "{path}: {}", answer.text().await.unwrap());
+    }
+    assert_eq!(app.count("SELECT count(*) FROM mailed_proofs WHERE purpose = 'email_change'").await, 0);
+    app.sign_in("ada@example.org").await;
+    drop(ada);
+}

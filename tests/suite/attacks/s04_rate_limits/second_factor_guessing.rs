@@ -53,7 +53,7 @@ async fn new_devices_bring_no_guesses_beyond_a_hundred() {
         app.all_letters_sent().await;
         let before = app.letters_to(ADA).len();
         app.visitor().post("/v1/auth/password/forgot", json!({ "email": ADA })).await;
-        let letter = app.wait_for("the letter", async || app.letters_to(ADA).into_iter().skip(before).next()).await;
+        let letter = app.wait_for("the letter", async || app.letters_to(ADA).into_iter().nth(before)).await;
         let new = format!("slow copper rain on wide steps {n}");
         let mut thief = app.visitor();
         let reset = thief.post("/v1/auth/password/reset", json!({ "token": letter.token, "password": new })).await;

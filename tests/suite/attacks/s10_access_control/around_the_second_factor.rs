@@ -40,6 +40,9 @@ async fn half_a_sign_in_opens_nothing() {
         holder.bearer = None;
         holder.cookie = Some(format!("__Host-portcullis={token}"));
         assert_eq!(holder.get("/v1/me").await.status, 401);
+        for _ in 0..6 {
+            assert_eq!(app.visitor().show(&token, json!({ "code": "12345" })).await.status, 422, "no guess");
+        }
         for shown in [json!({}), json!({ "code": "" }), json!({ "code": "12345678" }), json!({ "recovery_code": "" }), json!({ "code": null })] {
             assert_ne!(app.visitor().show(&token, shown).await.status, 200);
         }
@@ -77,7 +80,9 @@ async fn the_owner_is_told_of_a_right_password_with_a_wrong_second_factor() {
     app.member(ADA).await.add_totp().await;
     let mut thief = app.visitor();
     let token = thief.half_sign_in(ADA, PASSWORD).await;
-    assert_eq!(thief.show(&token, json!({ "code": "000000" })).await.code(), "INVALID_SECOND_FACTOR");
+    for _ in 0..2 {
+        assert_eq!(thief.show(&token, json!({ "code": "000000" })).await.code(), "INVALID_SECOND_FACTOR");
+    }
     app.letter_about(ADA, "a wrong second factor").await;
 }
 
@@ -96,5 +101,6 @@ async fn letters_about_wrong_second_factors_do_not_use_up_the_others() {
     assert_eq!(thief.show(&token, json!({ "code": authenticator.code(&app) })).await.status, 200);
     app.letter_about(ADA, "/go/disown").await;
     app.all_letters_sent().await;
-    assert_eq!(app.letters_to(ADA).iter().filter(|letter| letter.text.contains("a wrong second factor")).count(), 5);
+    let told = app.letters_to(ADA).iter().filter(|letter| letter.text.contains("a wrong second factor")).count();
+    assert_eq!(told, 1, "one in a while");
 }

@@ -28,7 +28,7 @@ async fn what_a_role_allows_counts_for_who_has_shown_a_second_factor() {
     let next = second.exchange(&refresh).await;
     let mut stolen = app.visitor();
     stolen.bearer = next.json()["access_token"].as_str().map(str::to_owned);
-    assert_eq!(stolen.get("/v1/auth/verify?permission=users:read").await.code(), "FORBIDDEN", "the token does not say so either");
+    assert_eq!(stolen.get("/v1/auth/verify?permission=users:read").await.code(), "STEP_UP_REQUIRED", "the token does not say so either");
     assert_eq!(root.get("/v1/users").await.status, 200);
 
     // nor does away with the demand

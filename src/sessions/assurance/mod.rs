@@ -2,10 +2,12 @@
 //! falls back to the first when nobody uses the session for an hour, and a day after it was shown, whatever the session's own life is.
 //! Practice 10.step-up. Attacks: `tests/suite/attacks/s10_access_control/stale_session.rs`.
 
+pub mod store;
+
 use crate::{
     access::{Principal, Transport},
     platform::crypto,
-    sessions::{end_own, revocation::Revocations, store},
+    sessions::{end_own, revocation::Revocations},
 };
 use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
