@@ -7,6 +7,7 @@
 //! Practices 1.rbac, 1.never-trust-client. Attacks: `tests/suite/attacks/s01_authorization/`.
 
 use crate::access::{
+    Principal, Transport,
     permission::{Held, Permission, Permissions},
     store,
 };
@@ -88,13 +89,32 @@ pub enum AccessError {
     Database(#[from] sqlx::Error),
 }
 
+/// A person who changes authority.
+#[derive(Debug, Clone, Copy)]
+pub struct Person {
+    /// Who.
+    pub account: Uuid,
+    /// By virtue of this permission; `None`: of its being about themselves.
+    pub by: Option<Permission>,
+    /// At this assurance level.
+    pub assurance: i16,
+    /// In this session, which must not have ended; `None`: in none of ours.
+    pub session: Option<Uuid>,
+}
+
 /// Who changes authority: a person, or the command line, which may do everything.
 #[derive(Debug, Clone, Copy)]
 pub enum Actor {
-    /// A signed-in person, by virtue of this permission; `None`: of its being about themselves. At this assurance level.
-    Person(Uuid, Option<Permission>, i16),
+    /// A person.
+    Person(Person),
     /// Somebody with the service's own database login.
     CommandLine,
+}
+
+impl From<Principal> for Person {
+    fn from(Principal { account, session, transport, assurance, .. }: Principal) -> Self {
+        Self { account, by: None, assurance, session: (transport != Transport::Outside).then_some(session) }
+    }
 }
 
 impl Actor {
@@ -102,14 +122,14 @@ impl Actor {
     #[must_use]
     pub fn person(self) -> Option<Uuid> {
         match self {
-            Self::Person(account, ..) => Some(account),
+            Self::Person(person) => Some(person.account),
             Self::CommandLine => None,
         }
     }
 
     fn ensure_second_factor(self) -> Result<(), AccessError> {
         match self {
-            Self::Person(_, _, level) if level < 2 => Err(AccessError::NeedsSecondFactor),
+            Self::Person(person) if person.assurance < 2 => Err(AccessError::NeedsSecondFactor),
             _ => Ok(()),
         }
     }
@@ -145,7 +165,15 @@ pub async fn authority_of(
 pub async fn begin_change(connection: &mut PgConnection, actor: Actor, subject: Option<Uuid>, now: OffsetDateTime) -> Result<Held, AccessError> {
     store::lock(connection).await?;
     let (held, demanded) = match actor {
-        Actor::Person(account, demanded, assurance) => (permissions_of(connection, account, assurance, now).await?, demanded),
+        Actor::Person(Person { account, by, assurance, session }) => {
+            // ended while its call came in
+            if let Some(session) = session
+                && !store::is_session_live(connection, account, session, now).await?
+            {
+                return Err(AccessError::BeyondOwn);
+            }
+            (permissions_of(connection, account, assurance, now).await?, by)
+        }
         Actor::CommandLine => (Held::everything(), None),
     };
     if demanded.is_some_and(|demanded| !held.holds(demanded)) {

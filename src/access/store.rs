@@ -67,6 +67,17 @@ pub(super) async fn all_permissions_of(connection: &mut PgConnection, account: U
     .await
 }
 
+pub(super) async fn is_session_live(connection: &mut PgConnection, account: Uuid, session: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM sessions WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL AND absolute_expires_at > $3) AS "live!""#,
+        session,
+        account,
+        now
+    )
+    .fetch_one(connection)
+    .await
+}
+
 pub(super) async fn account_exists(connection: &mut PgConnection, account: Uuid) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM users WHERE id = $1) AS "exists!""#, account).fetch_one(connection).await
 }

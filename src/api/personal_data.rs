@@ -128,7 +128,7 @@ pub async fn close_account(signed_in: Fresh<SignedIn>, state: Data<State>, sessi
     let Fresh(SignedIn { principal, caller }) = signed_in;
     let (owner, now, grace) = (AccountId(principal.account), state.clock.now(), state.settings.terms.erasure);
     let mut transaction = state.pool.begin().await?;
-    role::begin_change(&mut transaction, Actor::Person(owner.0, None, principal.assurance), None, now).await?;
+    role::begin_change(&mut transaction, Actor::Person(principal.into()), None, now).await?;
     let email = lock_own(&mut transaction, &state, &principal).await?;
     if !accounts::store::close(&mut transaction, owner, now + grace, now).await? {
         return Err(ApiError::new(ErrorCode::Unauthenticated));

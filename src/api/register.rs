@@ -7,7 +7,7 @@
 use crate::{
     access::{
         permission::Permission,
-        role::{self, AccessError, Actor, Assignment},
+        role::{self, AccessError, Actor, Assignment, Person},
     },
     accounts::{
         self, Account, AccountId, Email, Name, invitation,
@@ -146,7 +146,9 @@ async fn accept(transaction: &mut PgConnection, state: &State, anyone: &Anyone, 
     let now = state.clock.now();
     let invited = invitation::store::accept(transaction, proven.id, account).await?.ok_or_else(|| ApiError::new(ErrorCode::InvalidProof))?;
     let roles: Vec<_> = invited.roles.iter().map(|role| Assignment { role: role.clone(), expires_at: None }).collect();
-    let given = role::assign(transaction, Actor::Person(invited.invited_by, Some(Permission::InvitationsManage), 2), account.0, &roles, now).await;
+    // what they hold at their best: they need not be there
+    let inviter = Person { account: invited.invited_by, by: Some(Permission::InvitationsManage), assurance: 2, session: None };
+    let given = role::assign(transaction, Actor::Person(inviter), account.0, &roles, now).await;
     given.map_err(|error| match error {
         // whoever invited has lost the right meanwhile: the invitation is worth nothing any more
         AccessError::BeyondOwn => ApiError::new(ErrorCode::InvalidProof),

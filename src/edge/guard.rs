@@ -200,7 +200,7 @@ impl<P: Demand> May<P> {
     /// Who acts, by virtue of what: to be looked at again behind the lock on authority.
     #[must_use]
     pub fn actor(&self) -> Actor {
-        Actor::Person(self.principal.account, Some(P::PERMISSION), self.principal.assurance)
+        Actor::Person(role::Person { by: Some(P::PERMISSION), ..self.principal.into() })
     }
 }
 

@@ -41,10 +41,11 @@ async fn a_body_that_outlives_its_session_changes_nothing() {
 #[actix_web::test]
 async fn nor_within_a_second_where_the_account_hangs_on_it() {
     let app = TestApp::start().await;
-    let (ada, elsewhere) = (app.member("ada@example.org").await, app.sign_in("ada@example.org").await);
-    for (path, start, rest) in [
-        ("/v1/me/email", "{\"email\":", "\"thief@evil.example\"}"),
-        ("/v1/me/password", "{\"password\":\"mallory has chosen this one\",", "\"current_password\":\"wet gravel under a tin moon\"}"),
+    let (ada, elsewhere) = (app.member_with("ada@example.org", "administrator").await, app.sign_in("ada@example.org").await);
+    for (path, start, rest, expected) in [
+        ("/v1/me/email", "{\"email\":", "\"thief@evil.example\"}", 401),
+        ("/v1/me/password", "{\"password\":\"mallory has chosen this one\",", "\"current_password\":\"wet gravel under a tin moon\"}", 401),
+        ("/v1/roles", "{\"name\":\"thieves\",", "\"description\":\"x\",\"permissions\":[\"users:read\"]}", 403),
     ] {
         let thief = app.sign_in("ada@example.org").await;
         app.clock.advance(Duration::minutes(2));
@@ -65,9 +66,10 @@ async fn nor_within_a_second_where_the_account_hangs_on_it() {
         assert_eq!(owner.delete("/v1/me/sessions").await.status, 204);
         go_on.send(rest.to_owned()).unwrap();
         let answer = call.await.unwrap().unwrap();
-        assert_eq!(answer.status(), 401, "{path}: {}", answer.text().await.unwrap());
+        assert_eq!(answer.status(), expected, "{path}: {}", answer.text().await.unwrap());
     }
     assert_eq!(app.count("SELECT count(*) FROM mailed_proofs WHERE purpose = 'email_change'").await, 0);
+    assert_eq!(app.count("SELECT count(*) FROM roles WHERE name = 'thieves'").await, 0);
+    assert_eq!(ada.get("/v1/me").await.status, 401);
     app.sign_in("ada@example.org").await;
-    drop(ada);
 }
