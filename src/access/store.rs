@@ -67,7 +67,11 @@ pub(super) async fn all_permissions_of(connection: &mut PgConnection, account: U
     .await
 }
 
-pub(super) async fn is_session_live(connection: &mut PgConnection, account: Uuid, session: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
+/// Whether a session lives, to be asked behind a lock that whoever changes something holds.
+///
+/// # Errors
+/// When the database is away.
+pub async fn is_session_live(connection: &mut PgConnection, account: Uuid, session: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM sessions WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL AND absolute_expires_at > $3) AS "live!""#,
         session,

@@ -3,7 +3,10 @@
 //! Practice 10.mfa. Attacks: `tests/suite/attacks/s10_access_control/`.
 
 use crate::{
-    access::{Principal, Transport, role, store::assignments_of},
+    access::{
+        Principal, Transport, role,
+        store::{assignments_of, is_session_live},
+    },
     accounts::{
         self, AccountId, Email,
         proof::{self, Purpose},
@@ -194,7 +197,7 @@ pub(super) async fn lock_own(connection: &mut PgConnection, state: &State, princ
     if principal.transport == Transport::Outside {
         return Ok(email);
     }
-    let is_live = sessions::assurance::store::is_live_now(connection, principal.account, principal.session, state.clock.now()).await?;
+    let is_live = is_session_live(connection, principal.account, principal.session, state.clock.now()).await?;
     if is_live { Ok(email) } else { Err(ApiError::new(ErrorCode::Unauthenticated)) }
 }
 

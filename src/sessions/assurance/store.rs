@@ -78,21 +78,6 @@ pub async fn history(
     Ok(row.map(|row| (row.started_at, row.mailbox_proven_at)))
 }
 
-/// Whether a session lives, to be asked behind its account's lock: whoever ends sessions holds that.
-///
-/// # Errors
-/// When the database is away.
-pub async fn is_live_now(connection: &mut PgConnection, account: Uuid, session: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM sessions WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL AND absolute_expires_at > $3) AS "live!""#,
-        session,
-        account,
-        now
-    )
-    .fetch_one(connection)
-    .await
-}
-
 /// A session's owner has shown that they read the account's mail.
 ///
 /// # Errors
