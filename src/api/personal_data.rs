@@ -4,7 +4,7 @@
 use crate::{
     access::role::{self, Actor},
     accounts::{
-        self, AccountId,
+        self, AccountId, Email,
         export::{AT_MOST_EVERY, Export, store},
         proof::{self, Claim, Proof, Purpose},
     },
@@ -18,7 +18,7 @@ use crate::{
     audit::{self, Entry, Event, subject_key},
     edge::{
         guard::{Anyone, Fresh, SignedIn},
-        valid::Valid,
+        valid::{Field, Valid},
     },
     error::{ApiError, ErrorCode},
     letters::Letter,
@@ -32,7 +32,8 @@ use actix_web::{
     http::header::CONTENT_DISPOSITION,
     web::{Data, Json, Path},
 };
-use serde::Serialize;
+use garde::Validate;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -110,6 +111,16 @@ pub async fn fetch_export(signed_in: Fresh<SignedIn>, state: Data<State>, id: Va
     Ok(HttpResponse::Ok().content_type("application/json").insert_header(name).body(plain))
 }
 
+/// Closes the account.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CloseAccount {
+    /// The account's address, as its owner types it: no slip closes an account.
+    #[garde(dive)]
+    #[schema(value_type = Email)]
+    email: Field<Email>,
+}
+
 /// When the account is gone.
 #[derive(Serialize, ToSchema)]
 pub struct AccountClosing {
@@ -122,14 +133,23 @@ pub struct AccountClosing {
 ///
 /// Nobody is signed in any more. After some days the account and everything about its owner is erased; a letter carries the link
 /// that keeps it.
-#[utoipa::path(post, path = "/v1/me/close", tag = "me",
+#[utoipa::path(post, path = "/v1/me/close", tag = "me", request_body = CloseAccount,
     responses((status = 200, description = "It will be erased", body = AccountClosing, headers(("Set-Cookie"), ("Clear-Site-Data")))))]
-pub async fn close_account(signed_in: Fresh<SignedIn>, state: Data<State>, session: Session) -> Result<HttpResponse, ApiError> {
+pub async fn close_account(
+    signed_in: Fresh<SignedIn>,
+    state: Data<State>,
+    session: Session,
+    body: Valid<Json<CloseAccount>>,
+) -> Result<HttpResponse, ApiError> {
     let Fresh(SignedIn { principal, caller }) = signed_in;
+    let typed = body.0.into_inner().email.take("email")?;
     let (owner, now, grace) = (AccountId(principal.account), state.clock.now(), state.settings.terms.erasure);
     let mut transaction = state.pool.begin().await?;
     role::begin_change(&mut transaction, Actor::Person(principal.into()), None, now).await?;
     let email = lock_own(&mut transaction, &state, &principal).await?;
+    if typed.as_str() != email.as_str() {
+        return Err(ApiError::invalid_field("email", "is not the account's address"));
+    }
     if !accounts::store::close(&mut transaction, owner, now + grace, now).await? {
         return Err(ApiError::new(ErrorCode::Unauthenticated));
     }

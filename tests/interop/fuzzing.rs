@@ -31,6 +31,11 @@ fn a_fuzzer_finds_nothing_that_the_document_does_not_say() {
         fuzzer.args(["--url", &service.url, "--checks", "all", "--phases", "examples,coverage,fuzzing,stateful", "--seed", "1"]);
         fuzzer.args(["--max-examples", EXAMPLES, "--continue-on-failure", "--tls-verify"]).arg(service.authority());
         fuzzer.args(["--report", "json", "--report-json-path"]).arg(&report);
+        // it reads the account's address and would close the account that it signs in to
+        let left_out = if who == "nobody" { 0 } else { 1 };
+        if left_out > 0 {
+            fuzzer.args(["--exclude-path", "/v1/me/close"]);
+        }
         fuzzer.env("PYTHONPATH", here("")).env("SCHEMATHESIS_HOOKS", "fuzz_auth").env("PORTCULLIS_FUZZ_AS", who);
         fuzzer.env("PORTCULLIS_FUZZ_URL", &service.url).env("PORTCULLIS_FUZZ_CA", service.authority());
         fuzzer.env("PORTCULLIS_FUZZ_EMAIL", email).env("PORTCULLIS_FUZZ_PASSWORD", password);
@@ -39,7 +44,7 @@ fn a_fuzzer_finds_nothing_that_the_document_does_not_say() {
         assert!(output.status.success(), "as {who}: {said}{}", String::from_utf8_lossy(&output.stderr));
 
         let report: Value = serde_json::from_str(&std::fs::read_to_string(&report).unwrap()).unwrap();
-        assert_eq!(report["operations"]["tested"], operations, "as {who}: {said}");
+        assert_eq!(report["operations"]["tested"], operations - left_out, "as {who}: {said}");
         assert!(report["phases"].as_object().unwrap().values().all(|phase| phase["status"] == "success"), "as {who}: {}", report["phases"]);
         if who == "administrator" {
             let accepted = accepted(&report);

@@ -40,7 +40,8 @@ async fn an_export_is_made_and_fetched_by_its_owner() {
 async fn a_closed_account_can_be_kept_and_is_erased_otherwise() {
     let app = TestApp::start().await;
     let mut ada = app.member("ada@example.org").await;
-    let closed = ada.post("/v1/me/close", json!({})).await;
+    assert_eq!(ada.post("/v1/me/close", json!({ "email": "adam@example.org" })).await.status, 422, "a slip");
+    let closed = ada.post("/v1/me/close", json!({ "email": "ada@example.org" })).await;
     assert_eq!(closed.status, 200, "{}", closed.text);
     assert_eq!(ada.get("/v1/me").await.status, 401);
     assert_eq!(ada.sign_in("ada@example.org", PASSWORD).await.status, 401);
@@ -53,7 +54,7 @@ async fn a_closed_account_can_be_kept_and_is_erased_otherwise() {
     assert_eq!(ada.sign_in("ada@example.org", PASSWORD).await.status, 200, "kept");
 
     let id = app.id_of("ada@example.org").await;
-    assert_eq!(ada.post("/v1/me/close", json!({})).await.status, 200);
+    assert_eq!(ada.post("/v1/me/close", json!({ "email": "ada@example.org" })).await.status, 200);
     app.clock.advance(Duration::days(14));
     app.run_jobs().await;
     app.letter_about("ada@example.org", "was erased").await;
@@ -87,7 +88,7 @@ async fn a_forgetful_leaver_gets_the_link_again_and_administrators_have_the_last
     let app = TestApp::start().await;
     let root = app.administrator().await;
     let mut ada = app.member("ada@example.org").await;
-    assert_eq!(ada.post("/v1/me/close", json!({})).await.status, 200);
+    assert_eq!(ada.post("/v1/me/close", json!({ "email": "ada@example.org" })).await.status, 200);
     app.all_letters_sent().await;
     app.visitor().post("/v1/auth/password/forgot", json!({ "email": "ada@example.org" })).await;
     app.all_letters_sent().await;

@@ -111,7 +111,8 @@ async fn transport_security_is_demanded_over_tls_only() {
 async fn signing_out_clears_what_pages_have_kept() {
     let app = TestApp::start().await;
     app.create_account("ada@example.org").await;
-    for (path, body) in [("/v1/auth/logout", json!({})), ("/v1/auth/logout-all", json!({})), ("/v1/me/close", json!({}))] {
+    for (path, body) in [("/v1/auth/logout", json!({})), ("/v1/auth/logout-all", json!({})), ("/v1/me/close", json!({ "email": "ada@example.org" }))]
+    {
         let answer = app.sign_in("ada@example.org").await.post(path, body).await;
         assert!(answer.status.is_success(), "{path}: {}", answer.text);
         assert_eq!(answer.header("clear-site-data"), r#""cache", "storage""#, "{path}");

@@ -82,7 +82,7 @@ async fn closing_the_account_does_not_cut_the_owners_way_back() {
     let confirm = app.letter_about("thief@evil.example", "/go/email").await;
     assert_eq!(ada.follow("/v1/auth/email/confirm", &confirm).await.status, 204);
     let undo = app.letter_about("ada@example.org", "/go/undo").await;
-    assert_eq!(ada.post("/v1/me/close", json!({})).await.status, 200);
+    assert_eq!(ada.post("/v1/me/close", json!({ "email": "thief@evil.example" })).await.status, 200);
     let keep = app.letter_about("thief@evil.example", "/go/keep").await;
     app.clock.advance(time::Duration::days(13));
     assert_eq!(ada.follow("/v1/auth/email/undo", &undo).await.status, 204, "after the link's own seven days");
