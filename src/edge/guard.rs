@@ -5,7 +5,7 @@
 use crate::{
     access::{
         Principal, Transport,
-        permission::{Demand, Permission},
+        permission::{Demand, Held, Permission},
         role::{self, Actor},
     },
     audit::Origin,
@@ -113,6 +113,8 @@ pub struct May<P> {
     pub principal: Principal,
     /// Where the call comes from.
     pub caller: Caller,
+    /// All that they may do at this moment, for who decides on single objects.
+    pub held: Held,
     demand: PhantomData<P>,
 }
 
@@ -148,8 +150,11 @@ impl Guard for WithToken {
     }
 }
 
-/// Left by the admission of [`May`] and [`Fresh`], and looked for by its extractor: a handler that was reached without it refuses.
-struct Admitted<P>(PhantomData<P>);
+/// Left by the admission of [`May`], and looked for by its extractor: a handler that was reached without it refuses.
+struct Admitted<P>(Held, PhantomData<P>);
+
+/// The same of [`Fresh`].
+struct Proven<G>(PhantomData<G>);
 
 impl<P: Demand> Guard for May<P> {
     const SCHEMES: &'static [&'static str] = &["session", "bearer"];
@@ -159,12 +164,13 @@ impl<P: Demand> Guard for May<P> {
         let principal = principal_of(request)?;
         let state = request.app_data::<Data<State>>().ok_or_else(|| ApiError::new(ErrorCode::Internal))?;
         let (mut connection, now) = (state.pool.acquire().await?, state.clock.now());
-        if !role::permissions_of(&mut connection, principal.account, principal.assurance, now).await?.holds(P::PERMISSION) {
+        let held = role::permissions_of(&mut connection, principal.account, principal.assurance, now).await?;
+        if !held.holds(P::PERMISSION) {
             // by a role that counts with a second factor only
             let might = principal.assurance < 2 && role::permissions_of(&mut connection, principal.account, 2, now).await?.holds(P::PERMISSION);
             return Err(if might { ApiError::step_up(StepUp { assurance: 2, max_age: None }) } else { ApiError::new(ErrorCode::Forbidden) });
         }
-        request.extensions_mut().insert(Admitted::<P>(PhantomData));
+        request.extensions_mut().insert(Admitted::<P>(held, PhantomData));
         Ok(())
     }
 }
@@ -182,7 +188,7 @@ impl<G: Guard> Guard for Fresh<G> {
         if principal.assurance < demanded.assurance || demanded.max_age.is_some_and(|age| state.clock.now() - principal.authenticated_at > age) {
             return Err(ApiError::step_up(demanded));
         }
-        request.extensions_mut().insert(Admitted::<Fresh<G>>(PhantomData));
+        request.extensions_mut().insert(Proven::<G>(PhantomData));
         Ok(())
     }
 }
@@ -287,9 +293,11 @@ impl<P: Demand> FromRequest for May<P> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let is_admitted = request.extensions().contains::<Admitted<P>>();
-        let signed_in = if is_admitted { SignedIn::of(request) } else { Err(ApiError::new(ErrorCode::Forbidden)) };
-        ready(signed_in.map(|SignedIn { principal, caller }| Self { principal, caller, demand: PhantomData }))
+        let admitted = request.extensions_mut().remove::<Admitted<P>>().ok_or_else(|| ApiError::new(ErrorCode::Forbidden));
+        ready(admitted.and_then(|Admitted(held, demand)| {
+            let SignedIn { principal, caller } = SignedIn::of(request)?;
+            Ok(Self { principal, caller, held, demand })
+        }))
     }
 }
 
@@ -298,7 +306,7 @@ impl<G: Guard> FromRequest for Fresh<G> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let is_admitted = request.extensions().contains::<Admitted<Self>>();
+        let is_admitted = request.extensions().contains::<Proven<G>>();
         let inner = G::from_request(request, payload);
         Box::pin(async move { if is_admitted { inner.await.map(Self) } else { Err(ApiError::new(ErrorCode::Forbidden)) } })
     }
