@@ -1,7 +1,9 @@
-//! May you: who a request speaks for ([`Principal`]), what they may do ([`permission`]), and who may change that ([`role`]).
+//! May you: who a request speaks for ([`Principal`]), what they may do ([`permission`]) and to what ([`policy`]), and who may change that
+//! ([`role`]).
 //! Knows ids only, so that every room can use it.
 
 pub mod permission;
+pub mod policy;
 pub mod role;
 pub mod store;
 

@@ -2,19 +2,19 @@
 //!
 //! An account begins when its mailbox is proven, so nobody can prepare one for somebody else's address (pre-hijacking).
 
-pub mod about;
 pub mod directory;
 pub mod email;
 pub mod export;
 pub mod invitation;
 pub mod name;
 pub mod proof;
+mod rich_text;
 pub mod store;
 mod text;
 
-pub use about::About;
 pub use email::Email;
 pub use name::Name;
+pub use rich_text::RichText;
 
 use crate::platform::crypto;
 use time::OffsetDateTime;

@@ -1,6 +1,6 @@
 //! The SQL of accounts. Every look-up names whose row it wants. Practice 3.sql-injection.
 
-use crate::accounts::{About, Account, AccountId, Email, Name, directory::Status};
+use crate::accounts::{Account, AccountId, Email, Name, RichText, directory::Status};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -53,7 +53,7 @@ pub async fn change_own(
     connection: &mut PgConnection,
     owner: AccountId,
     name: Option<&Name>,
-    about: Option<&About>,
+    about: Option<&RichText>,
     now: OffsetDateTime,
 ) -> Result<Option<Account>, sqlx::Error> {
     sqlx::query_as!(
@@ -62,7 +62,7 @@ pub async fn change_own(
            RETURNING id AS "id: AccountId", email, name, about, department, created_at, updated_at"#,
         owner.0,
         name.map(Name::as_str),
-        about.map(About::as_str),
+        about.map(RichText::as_str),
         now
     )
     .fetch_optional(connection)

@@ -5,7 +5,7 @@
 
 use crate::{
     access::{permission::Permission, role, store::assignments_of},
-    accounts::{About, Account, AccountId, Email, Name, store},
+    accounts::{Account, AccountId, Email, Name, RichText, store},
     api::roles::RoleName,
     audit::{self, Entry, Event},
     edge::{
@@ -100,7 +100,7 @@ pub struct ChangeMe {
     #[garde(dive)]
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = String, required = false, max_length = 8000, pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$", example = "<p>I write programs for <em>engines</em>.</p>")]
-    about: Option<Field<About>>,
+    about: Option<Field<RichText>>,
 }
 
 /// Change one's own account

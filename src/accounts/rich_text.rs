@@ -1,4 +1,4 @@
-//! What people write about themselves: the one rich text, cleaned on the way in by `ammonia`, which parses it as a browser does and
+//! Rich text, as people write it about themselves and in documents: cleaned on the way in by `ammonia`, which parses it as a browser does and
 //! writes down again only what is on a list. Whoever shows it in a page may insert it as it is.
 //! Practice 3.html-sanitize. Attacks: `tests/suite/attacks/s03_validation/active_content.rs`.
 
@@ -27,9 +27,9 @@ const MAX_PASSES: usize = 5;
 /// Clean rich text, possibly empty. Elements: `p br b i em strong ul ol li blockquote code` and `a` with an `https://` or `mailto:`
 /// address; no images, styles, ids or classes. Cleaning it again changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct About(String);
+pub struct RichText(String);
 
-impl About {
+impl RichText {
     /// Cleans and trims a text. What is taken out is no error: people paste from pages. Not normalised: composing a combining mark with the `>`
     /// before it would break the markup.
     ///
@@ -57,7 +57,7 @@ impl About {
     }
 }
 
-impl FromStr for About {
+impl FromStr for RichText {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
@@ -153,7 +153,7 @@ mod tests {
             (" \n\u{2003}", ""),
             ("", ""),
         ] {
-            assert_eq!(About::parse(text).unwrap().as_str(), expected, "{text}");
+            assert_eq!(RichText::parse(text).unwrap().as_str(), expected, "{text}");
         }
     }
 
@@ -188,7 +188,7 @@ mod tests {
             "mailto:ada@example.org%0d%0aBcc:eve@example.org",
         ] {
             assert_eq!(
-                About::parse(&format!("<a href='{href}'>x</a>")).unwrap().as_str(),
+                RichText::parse(&format!("<a href='{href}'>x</a>")).unwrap().as_str(),
                 r#"<a rel="noopener noreferrer nofollow ugc">x</a>"#,
                 "{href}"
             );
@@ -197,19 +197,19 @@ mod tests {
 
     #[test]
     fn length_is_bounded_before_and_after() {
-        assert!(About::parse(&"x".repeat(MAX_CHARS)).is_ok());
-        assert_eq!(About::parse(&"x".repeat(MAX_CHARS + 1)), Err("is longer than 4000 characters, markup included"));
-        assert_eq!(About::parse(&"&".repeat(1000)), Err("is longer than 4000 characters, markup included"), "five characters each");
-        assert!(About::parse(&"<u></u>".repeat(200)).unwrap().as_str().is_empty());
-        assert_eq!(About::parse(&"x".repeat(MAX_INPUT + 1)), Err("is longer than 8000 characters"));
-        assert_eq!(About::parse(&"<u></u>".repeat(201)), Err("has more than 400 tags"));
+        assert!(RichText::parse(&"x".repeat(MAX_CHARS)).is_ok());
+        assert_eq!(RichText::parse(&"x".repeat(MAX_CHARS + 1)), Err("is longer than 4000 characters, markup included"));
+        assert_eq!(RichText::parse(&"&".repeat(1000)), Err("is longer than 4000 characters, markup included"), "five characters each");
+        assert!(RichText::parse(&"<u></u>".repeat(200)).unwrap().as_str().is_empty());
+        assert_eq!(RichText::parse(&"x".repeat(MAX_INPUT + 1)), Err("is longer than 8000 characters"));
+        assert_eq!(RichText::parse(&"<u></u>".repeat(201)), Err("has more than 400 tags"));
     }
 
     #[test]
     fn text_that_steers_is_refused_written_or_referred_to() {
         for text in ["a\0b", "a\u{1b}[31m", "a\u{202e}b", "a&#x202e;b", "a&#8294;b", "a&#1;b"] {
-            assert!(About::parse(text).is_err(), "{text:?}");
+            assert!(RichText::parse(text).is_err(), "{text:?}");
         }
-        assert!(About::parse("two\nlines\tand 🛎️ 👩\u{200d}💻").is_ok());
+        assert!(RichText::parse("two\nlines\tand 🛎️ 👩\u{200d}💻").is_ok());
     }
 }
