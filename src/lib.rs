@@ -5,7 +5,7 @@
 //! - [`edge`]: what every request meets, in order on one page. [`api`]: every handler, and the route table.
 //! - [`state`], [`settings`], [`error`]: what handlers use, what operators set, how refusals look.
 //! - rooms: [`accounts`] (who there is), [`credentials`] (proofs), [`sessions`] (what a proof buys), [`access`] (may you),
-//!   [`audit`] (what happened), [`letters`] (mail), [`pages`] (the few HTML pages).
+//!   [`documents`] (the demonstration resource), [`audit`] (what happened), [`letters`] (mail), [`pages`] (the few HTML pages).
 //! - [`platform`]: database, clock, randomness, keys, mail. Knows no product word.
 
 #![forbid(unsafe_code)]
@@ -18,6 +18,7 @@ pub mod api;
 pub mod audit;
 pub mod cli;
 pub mod credentials;
+pub mod documents;
 pub mod edge;
 pub mod error;
 pub mod jobs;

@@ -1,6 +1,7 @@
 //! What every request may use, made once at the start and shared by all server threads.
 
 use crate::{
+    access::policy::Policies,
     audit::alerts::signals::Signals,
     credentials::{federation::Federation, password::Passwords},
     platform::{clock::Clock, keyring::Keyring, places::Places, redis::Redis, window::Windows},
@@ -28,6 +29,15 @@ pub fn federation(settings: &Settings) -> anyhow::Result<Federation> {
     Federation::new(providers, issuers, &callback, settings.environment == Environment::Development)
 }
 
+/// The policies that the settings name, or those that this binary brings along.
+///
+/// # Errors
+/// When they cannot be read, or are not what they should be: nobody decides by half of them.
+pub fn policies(settings: &Settings) -> anyhow::Result<Policies> {
+    let policies = settings.policies.as_ref().map_or_else(Policies::built_in, |folder| Policies::read(folder));
+    policies.context("cannot use the policies (PORTCULLIS_POLICIES)")
+}
+
 /// Handles only: cheap to clone.
 #[derive(Clone)]
 pub struct State {
@@ -41,6 +51,8 @@ pub struct State {
     pub keyring: Keyring,
     /// Hashing on its own threads.
     pub passwords: Passwords,
+    /// Who may do what to which object.
+    pub policies: Policies,
     /// Which other services are believed.
     pub federation: Federation,
     /// Which tokens are worth nothing any more.

@@ -51,6 +51,12 @@ permissions! {
     InvitationsManage = "invitations:manage";
     /// Read the audit log.
     AuditRead = "audit:read";
+    /// List and read documents, as far as policies allow.
+    DocumentsRead = "documents:read";
+    /// Make, edit, share, delete and restore documents, as far as policies allow.
+    DocumentsWrite = "documents:write";
+    /// Answer for the documents of one's own department.
+    DocumentsManage = "documents:manage";
 }
 
 /// A permission as a type.

@@ -9,6 +9,7 @@
 use crate::access::{
     Principal, Transport,
     permission::{Held, Permission, Permissions},
+    policy::Subject,
     store,
 };
 use sqlx::PgConnection;
@@ -141,6 +142,21 @@ impl Actor {
 /// When the database is away.
 pub async fn permissions_of(connection: &mut PgConnection, account: Uuid, assurance: i16, now: OffsetDateTime) -> Result<Held, sqlx::Error> {
     Ok(store::permissions_of(connection, account, assurance, now).await?.into_iter().collect())
+}
+
+/// An active account as policies see it: with what it belongs to, and what it holds by the guard's word.
+///
+/// # Errors
+/// When the database is away.
+pub async fn subject(
+    connection: &mut PgConnection,
+    account: Uuid,
+    assurance: i16,
+    held: &Held,
+    now: OffsetDateTime,
+) -> Result<Option<Subject>, sqlx::Error> {
+    let standing = store::standing_of(connection, account, assurance, now).await?;
+    Ok(standing.map(|(department, roles)| Subject { account, department, roles, permissions: held.names() }))
 }
 
 /// What an active account may do now at this assurance level, and which version of its authority that is: for whoever keeps a copy. `None`: it is not active.

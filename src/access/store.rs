@@ -55,6 +55,26 @@ pub(super) async fn authority_of(
     Ok(Some((version, rows.into_iter().filter_map(|row| Some((row.permission?, row.until))).collect())))
 }
 
+/// Where an active account belongs, and its roles that count now at this assurance level.
+pub(super) async fn standing_of(
+    connection: &mut PgConnection,
+    account: Uuid,
+    assurance: i16,
+    now: OffsetDateTime,
+) -> Result<Option<(Option<String>, Vec<String>)>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"SELECT u.department, ARRAY(SELECT r.role FROM user_roles r JOIN roles d ON d.name = r.role WHERE r.user_id = u.id
+                  AND (r.expires_at IS NULL OR r.expires_at > $2) AND (NOT d.requires_second_factor OR $3 >= 2)) AS "roles!"
+           FROM users u WHERE u.id = $1 AND u.status = 'active'"#,
+        account,
+        now,
+        i32::from(assurance)
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| (row.department, row.roles)))
+}
+
 /// Those that a disabled account would have again, too.
 pub(super) async fn all_permissions_of(connection: &mut PgConnection, account: Uuid, now: OffsetDateTime) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar!(

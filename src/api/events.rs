@@ -88,7 +88,7 @@ pub async fn list_own_events(signed_in: SignedIn, state: Data<State>, query: Val
         let is_somebody_elses = row.actor.is_some_and(|actor| actor != owner);
         show(Recorded { personal: row.personal.filter(|_| !is_somebody_elses), ..row })
     };
-    Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id, show_own)))
+    Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id, show_own)?))
 }
 
 /// Which events, and how many.
@@ -151,5 +151,5 @@ pub async fn list(may: May<AuditRead>, state: Data<State>, query: Valid<Query<Ev
     let window = Window::read(&state, "events", may.principal.account, limit, cursor.as_deref())?;
     let filter = Filter { subject, actor, event, outcome, from, until, before: window.after, not_subject: None };
     let rows = audit::list(&mut *state.pool.acquire().await?, &state.keyring, &filter, window.rows()).await?;
-    Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id, show)))
+    Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id, show)?))
 }

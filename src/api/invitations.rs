@@ -143,7 +143,7 @@ pub async fn list(may: May<InvitationsManage>, state: Data<State>, query: Valid<
     let window = Window::read(&state, "invitations", may.principal.account, limit, cursor.as_deref())?;
     let rows = store::list(&mut *state.pool.acquire().await?, window.after, window.rows()).await?;
     let now = state.clock.now();
-    Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id, |row| show(row, now))))
+    Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id, |row| show(row, now))?))
 }
 
 /// Take an invitation back

@@ -5,6 +5,7 @@
 mod csrf;
 mod devices;
 mod document;
+mod documents;
 mod email;
 mod events;
 mod factor_reset;
@@ -36,12 +37,14 @@ mod tokens;
 mod users;
 
 use crate::{
-    access::permission::demand::{AuditRead, InvitationsManage, RolesAssign, RolesManage, RolesRead, UsersManage, UsersRead},
+    access::permission::demand::{
+        AuditRead, DocumentsRead, DocumentsWrite, InvitationsManage, RolesAssign, RolesManage, RolesRead, UsersManage, UsersRead,
+    },
     edge::guard::{Anyone, Fresh, May, SignedIn, WithCookie, WithToken},
     error::ErrorCode::{
         AlreadyExists, BuiltInRole, Forbidden, IdentityRefused, IdentityUnknown, InvalidChallenge, InvalidCredentials, InvalidProof,
-        InvalidRefreshToken, InvalidSecondFactor, LastAdministrator, LastWayIn, MailboxProofRequired, NotFound, RateLimited, RefreshTokenReplayed,
-        RegistrationClosed, StepUpRequired, TooMany, WrongPassword,
+        InvalidRefreshToken, InvalidSecondFactor, LastAdministrator, LastWayIn, MailboxProofRequired, NotFound, PreconditionFailed,
+        PreconditionRequired, RateLimited, RefreshTokenReplayed, RegistrationClosed, StepUpRequired, TooMany, WrongPassword,
     },
 };
 use actix_web::web::ServiceConfig;
@@ -153,6 +156,18 @@ fn table() -> Routes {
         invitations::revoke,
         &[],
     );
+    routes
+        .open_to::<May<DocumentsRead>>()
+        .route(documents::__path_list, documents::list, &[])
+        .route(documents::__path_read, documents::read, &[StepUpRequired])
+        .route(documents::shares::__path_read_shares, documents::shares::read_shares, &[StepUpRequired]);
+    routes
+        .open_to::<May<DocumentsWrite>>()
+        .route(documents::__path_create, documents::create, &[StepUpRequired, TooMany])
+        .route(documents::__path_change, documents::change, &[PreconditionFailed, PreconditionRequired, StepUpRequired])
+        .route(documents::__path_delete, documents::delete, &[StepUpRequired])
+        .route(documents::__path_restore, documents::restore, &[StepUpRequired])
+        .route(documents::shares::__path_set_shares, documents::shares::set_shares, &[StepUpRequired]);
     routes.open_to::<May<AuditRead>>().route(events::__path_list, events::list, &[]);
     routes
 }

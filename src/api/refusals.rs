@@ -4,6 +4,7 @@ use crate::{
     access::role::AccessError,
     accounts::proof::ProofError,
     credentials::{challenge::ChallengeError, password::NewPasswordError, second_factor::FactorError},
+    documents::Refusal,
     error::{ApiError, ErrorCode, StepUp},
     platform::{crypto::Unsealable, db::StoreError},
 };
@@ -51,6 +52,16 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Database(error) => error.into(),
             other => Self::internal(other),
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Hidden => Self::new(ErrorCode::NotFound),
+            Refusal::Forbidden => Self::new(ErrorCode::Forbidden),
+            Refusal::NeedsSecondFactor => Self::step_up(StepUp { assurance: 2, max_age: None }),
         }
     }
 }

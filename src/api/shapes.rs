@@ -42,7 +42,12 @@ pub struct RecoveryCode(String);
 
 /// The place in a list where a page begins.
 #[derive(ToSchema)]
-#[schema(min_length = 43, max_length = 43, pattern = "^[A-Za-z0-9_-]{43}$", example = "AZAAAAAAcACAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
+#[schema(
+    min_length = 64,
+    max_length = 64,
+    pattern = "^[A-Za-z0-9_-]{64}$",
+    example = "AAAAAZAAAAAAcACAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+)]
 pub struct Cursor(String);
 
 /// An access token (RFC 9068).

@@ -125,7 +125,7 @@ pub async fn list(may: May<UsersRead>, state: Data<State>, query: Valid<Query<Us
         before: window.after,
     };
     let rows = store::list(&mut *state.pool.acquire().await?, &filter, window.rows(), state.clock.now()).await?;
-    Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id.0, show)))
+    Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id.0, show)?))
 }
 
 /// Read an account

@@ -133,6 +133,16 @@ events! {
     InvitationRevoked = "invitation.revoked";
     /// An invitation was accepted.
     InvitationAccepted = "invitation.accepted";
+    /// A document was made.
+    DocumentCreated = "document.created";
+    /// A document was changed; `detail.fields` names what of it.
+    DocumentChanged = "document.changed";
+    /// Who else has a document was set.
+    DocumentShared = "document.shared";
+    /// A document was deleted.
+    DocumentDeleted = "document.deleted";
+    /// A document was restored.
+    DocumentRestored = "document.restored";
     /// An alert: one network fails to sign in to many accounts.
     CredentialStuffing = "alert.credential_stuffing";
     /// An alert: many accounts fail from many networks.

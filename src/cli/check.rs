@@ -3,14 +3,17 @@
 //! Practices 9.least-privilege, 9.per-environment. Tests: `tests/suite/contract/production.rs`.
 
 use crate::{
+    access::policy::cases,
     platform::{
         db,
         keyring::{Keyring, KeyringError},
     },
     server::tls::Identity,
     settings::{Environment, Settings, SettingsError, Tls, Values},
+    state::policies,
 };
-use std::io::Write;
+use anyhow::Context;
+use std::{fs, io::Write};
 
 /// Settings that nothing speaks against. Development is asked less: what it lacks is made.
 pub(super) async fn settings() -> anyhow::Result<Settings> {
@@ -35,6 +38,19 @@ pub(super) async fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The policies and the examples beside them.
+fn unfit_policies(settings: &Settings) -> anyhow::Result<()> {
+    let policies = policies(settings)?;
+    let examples = match settings.policies.as_ref().map(|folder| folder.join(cases::FILE)) {
+        None => cases::BUILT_IN.to_owned(),
+        Some(file) if file.exists() => fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?,
+        Some(_) => return Ok(()),
+    };
+    let report = cases::run(&policies, &examples).with_context(|| format!("PORTCULLIS_POLICIES: {} cannot be read", cases::FILE))?;
+    anyhow::ensure!(report.wrong.is_empty(), "PORTCULLIS_POLICIES: {}", report.wrong.join("; "));
+    Ok(())
+}
+
 async fn problems(settings: &Result<Settings, SettingsError>, values: &Values) -> Vec<String> {
     let mut problems = settings.as_ref().err().map(|error| error.0.clone()).unwrap_or_default();
     let is_given = |name: &str| values.get(name).is_some_and(|value| !value.is_empty());
@@ -43,6 +59,9 @@ async fn problems(settings: &Result<Settings, SettingsError>, values: &Values) -
     }
     if let Ok(Settings { tls: Tls::Files(paths), .. }) = settings {
         problems.extend(Identity::from_files(paths).and_then(Identity::certified).err().map(|error| format!("{error:#}")));
+    }
+    if let Ok(settings) = settings {
+        problems.extend(unfit_policies(settings).err().map(|error| format!("{error:#}")));
     }
     if let Some(database) = Settings::database_in(values) {
         if let Ok(Settings { key_encryption_key: Some(key), .. }) = settings {

@@ -29,7 +29,7 @@ use crate::{
     },
     sessions::{revocation::Revocations, seen::Seen},
     settings::{self, Database, Environment, Settings, Tls, database::Login},
-    state::{State, federation, in_hand},
+    state::{State, federation, in_hand, policies},
 };
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -215,6 +215,7 @@ async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result
     let state = State {
         in_hand: in_hand(&settings),
         federation: federation(&settings)?,
+        policies: policies(&settings)?,
         settings: settings.clone(),
         pool,
         revocations: Revocations::default(),

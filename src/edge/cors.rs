@@ -16,8 +16,8 @@ const MAX_AGE: usize = 7200;
 pub(super) fn cors(settings: &Settings) -> Cors {
     let cors = Cors::default()
         .allowed_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allowed_headers([header::CONTENT_TYPE, header::AUTHORIZATION, CSRF_TOKEN, TRACE_PARENT])
-        .expose_headers([REQUEST_ID, header::RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY, header::WWW_AUTHENTICATE])
+        .allowed_headers([header::CONTENT_TYPE, header::AUTHORIZATION, header::IF_MATCH, CSRF_TOKEN, TRACE_PARENT])
+        .expose_headers([REQUEST_ID, header::ETAG, header::RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY, header::WWW_AUTHENTICATE])
         // a refused origin still gets its answer, without the headers that would let a page read it: a tool that is no browser
         // may send any Origin, and unsafe calls are stopped by `csrf`
         .block_on_origin_mismatch(false)

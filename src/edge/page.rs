@@ -1,12 +1,9 @@
-//! Lists come in keyset pages: `limit` and an opaque `cursor`, which names the last item seen and is tagged for its list and its
-//! reader, so that a made-up or borrowed one is refused instead of interpreted.
+//! Lists come in keyset pages: `limit` and an opaque `cursor`, which names the last item seen and is sealed for its list and its
+//! reader, so that a made-up or borrowed one is refused instead of interpreted, and one that stands on an item which its reader may not
+//! see tells nothing of it.
 //! Practice 3.query. Attacks: `tests/suite/attacks/s01_authorization/cursor_tampering.rs`.
 
-use crate::{
-    error::ApiError,
-    platform::{crypto, keyring::Purpose},
-    state::State,
-};
+use crate::{error::ApiError, platform::keyring::Purpose, state::State};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -22,8 +19,8 @@ use uuid::Uuid;
 pub const MAX_LIMIT: i64 = 100;
 /// Items of a page when the caller does not say.
 const DEFAULT_LIMIT: i64 = 20;
-/// Length of a cursor's tag in bytes.
-const TAG_LEN: usize = 16;
+/// Length of a sealed cursor in characters.
+const CURSOR_LEN: usize = 64;
 
 /// Which page of a list that has no filter.
 #[derive(Deserialize, Validate, IntoParams)]
@@ -36,7 +33,7 @@ pub struct PageQuery {
     pub limit: Option<i64>,
     /// From the page before.
     #[garde(length(bytes, max = 64))]
-    #[param(pattern = "^[A-Za-z0-9_-]{43}$", min_length = 43, max_length = 43)]
+    #[param(pattern = "^[A-Za-z0-9_-]{64}$", min_length = 64, max_length = 64)]
     pub cursor: Option<String>,
 }
 
@@ -54,7 +51,7 @@ pub struct Page<T> {
 impl<T: ToSchema> ComposeSchema for Page<T> {
     fn compose(_: Vec<RefOr<Schema>>) -> RefOr<Schema> {
         let items = Ref::from_schema_name(T::name()).to_array_builder().max_items(usize::try_from(MAX_LIMIT).ok());
-        let cursor = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z0-9_-]{43}$")).max_length(Some(43));
+        let cursor = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z0-9_-]{64}$")).max_length(Some(CURSOR_LEN));
         let cursor = cursor.description(Some("To be sent as `cursor` for the next page; missing on the last one."));
         let page = ObjectBuilder::new().property("items", items).property("next_cursor", cursor).required("items");
         page.description(Some("A page of a list.")).into()
@@ -101,33 +98,45 @@ impl<'w> Window<'w> {
         self.limit + 1
     }
 
-    /// Makes the page of the rows that were found.
+    /// How many items the page has at most.
     #[must_use]
-    pub fn page<R, T>(&self, mut rows: Vec<R>, id: impl Fn(&R) -> Uuid, show: impl FnMut(R) -> T) -> Page<T> {
-        let limit = usize::try_from(self.limit).unwrap_or_default();
-        let has_more = rows.len() > limit;
-        rows.truncate(limit);
-        let next_cursor = rows.last().filter(|_| has_more).map(|row| self.cursor(id(row)));
-        Page { items: rows.into_iter().map(show).collect(), next_cursor }
+    pub fn limit(&self) -> usize {
+        usize::try_from(self.limit).unwrap_or_default()
     }
 
-    fn cursor(&self, last: Uuid) -> String {
-        let (_, key) = self.state.keyring.active(Purpose::Lookup);
-        URL_SAFE_NO_PAD.encode([last.as_bytes().as_slice(), &self.tag(key.expose(), last)].concat())
+    /// Makes the page of the rows that were found.
+    ///
+    /// # Errors
+    /// 500 when no cursor can be sealed.
+    pub fn page<R, T>(&self, mut rows: Vec<R>, id: impl Fn(&R) -> Uuid, show: impl FnMut(R) -> T) -> Result<Page<T>, ApiError> {
+        let has_more = rows.len() > self.limit();
+        rows.truncate(self.limit());
+        let next = rows.last().filter(|_| has_more).map(id);
+        self.page_before(rows.into_iter().map(show).collect(), next)
+    }
+
+    /// Makes a page of items that were chosen, the next of which begins behind this id, shown or not.
+    ///
+    /// # Errors
+    /// 500 when no cursor can be sealed.
+    pub fn page_before<T>(&self, items: Vec<T>, next: Option<Uuid>) -> Result<Page<T>, ApiError> {
+        Ok(Page { items, next_cursor: next.map(|last| self.cursor(last)).transpose()? })
+    }
+
+    fn cursor(&self, last: Uuid) -> Result<String, ApiError> {
+        let (version, sealed) = self.state.keyring.seal(Purpose::Cursor, &self.context(), last.as_bytes()).map_err(ApiError::internal)?;
+        Ok(URL_SAFE_NO_PAD.encode([version.to_be_bytes().as_slice(), &sealed].concat()))
     }
 
     fn open(&self, cursor: &str) -> Option<Uuid> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-        let (last, tag) = bytes.split_at_checked(16)?;
-        let last = Uuid::from_slice(last).ok()?;
-        let (_, key) = self.state.keyring.active(Purpose::Lookup);
-        crypto::equal(&self.tag(key.expose(), last), tag).then_some(last)
+        let (version, sealed) = bytes.split_first_chunk()?;
+        let last = self.state.keyring.open_sealed(Purpose::Cursor, i32::from_be_bytes(*version), &self.context(), sealed).ok()?;
+        Uuid::from_slice(&last).ok()
     }
 
-    fn tag(&self, key: &[u8; 32], last: Uuid) -> [u8; TAG_LEN] {
-        let mac = crypto::mac(key, &[b"cursor", self.list.as_bytes(), self.reader.as_bytes(), last.as_bytes()]);
-        let mut tag = [0; TAG_LEN];
-        tag.copy_from_slice(&mac[..TAG_LEN]);
-        tag
+    /// The reader's id has one length, so that no two lists share a context.
+    fn context(&self) -> Vec<u8> {
+        [self.reader.as_bytes().as_slice(), self.list.as_bytes()].concat()
     }
 }

@@ -95,6 +95,10 @@ error_codes! {
     BuiltInRole = CONFLICT, "BUILT_IN_ROLE", "Built-in roles cannot be changed.";
     /// Somebody must be able to administer the service.
     LastAdministrator = CONFLICT, "LAST_ADMINISTRATOR", "The last administrator must stay one.";
+    /// `If-Match` names another version than there is now.
+    PreconditionFailed = PRECONDITION_FAILED, "PRECONDITION_FAILED", "It was changed meanwhile.";
+    /// `If-Match` is missing: a change names the version that it changes.
+    PreconditionRequired = PRECONDITION_REQUIRED, "PRECONDITION_REQUIRED", "Say which version you change.";
     /// The limit on how many of these there can be.
     TooMany = CONFLICT, "TOO_MANY", "There are too many of these already.";
     /// The body is larger than allowed.
@@ -153,6 +157,8 @@ impl ErrorCode {
             Self::AlreadyExists => "Choose another name, or read the one that exists.",
             Self::BuiltInRole => "Make a role of your own.",
             Self::LastAdministrator => "Make somebody else an administrator first.",
+            Self::PreconditionFailed => "Read it again, look at what has changed, and send the change with the new `ETag`.",
+            Self::PreconditionRequired => "Read it, and send its `ETag` as `If-Match`.",
             Self::TooMany => "Delete some first.",
             Self::TooLarge => "Send less; `PORTCULLIS_BODY_LIMIT` is the number.",
             Self::UnsupportedMediaType => "Send JSON with `Content-Type: application/json` and no `Content-Encoding`.",

@@ -5,6 +5,7 @@ use crate::{
     accounts::{self, AccountId, Email, export::store},
     audit::{self, Filter, subject_key},
     credentials::{federation, passkey, second_factor},
+    documents,
     letters::{self, Letter},
     platform::{db::StoreError, outbox},
     sessions,
@@ -16,6 +17,8 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+/// Most documents in one export, the newest; `/v1/documents` has the rest.
+const MAX_DOCUMENTS: i64 = 1000;
 /// Most events in one export, the newest; `/v1/me/events` has the rest.
 const MAX_EVENTS: i64 = 10_000;
 
@@ -63,6 +66,7 @@ async fn contents(connection: &mut PgConnection, state: &State, account: &accoun
     let sessions = sessions::store::list_own(connection, owner, now).await?;
     let passkeys = passkey::store::list(connection, owner).await?;
     let identities = federation::store::list_own(connection, owner).await?;
+    let documents = documents::store::list_own(connection, owner, MAX_DOCUMENTS).await?;
     let filter = Filter { subject: Some(owner), ..Filter::default() };
     let mut events = audit::list(connection, &state.keyring, &filter, MAX_EVENTS).await?;
     // what one did to others: from where is one's own
@@ -103,6 +107,16 @@ async fn contents(connection: &mut PgConnection, state: &State, account: &accoun
             "subject": identity.subject,
             "linked_at": show(identity.linked_at),
             "last_used_at": identity.last_used_at.map(show),
+        })).collect::<Vec<_>>(),
+        "documents": documents.iter().map(|document| json!({
+            "id": document.id,
+            "title": document.title,
+            "body": document.body,
+            "department": document.department,
+            "classification": document.classification,
+            "created_at": show(document.created_at),
+            "updated_at": show(document.updated_at),
+            "deleted_at": document.deleted_at.map(show),
         })).collect::<Vec<_>>(),
         "events": events.iter().map(|event| {
             // from where somebody else acted is theirs

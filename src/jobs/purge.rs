@@ -5,6 +5,7 @@ use crate::{
     accounts::{export, proof},
     audit::alerts,
     credentials::challenge,
+    documents,
     edge::rate_limit,
     platform::{db::StoreError, outbox},
     sessions,
@@ -47,6 +48,7 @@ pub(super) async fn purge(state: &State) -> Result<(), StoreError> {
     purge_all!(state, "alerts", alerts::store::purge_ended, now);
     purge_all!(state, "role_assignments", access::store::purge, now);
     purge_all!(state, "exports", export::store::purge, now);
+    purge_all!(state, "documents", documents::store::purge, now - state.settings.documents.keep_deleted);
     purge_all!(state, "dead_letters", outbox::purge, now - DEAD_LETTERS_KEPT);
     Ok(())
 }

@@ -73,6 +73,7 @@ pub const METRICS: &[Metric] = &[
     gauge("portcullis_letters_oldest_seconds", "", "how long the oldest waiting letter has waited"),
     counter("portcullis_letters_total", "outcome", "letters: `sent`, `failed` (will be tried again), `dead`, `expired`, `suppressed`"),
     histogram("portcullis_job_round_seconds", "job outcome", "rounds of what runs by the clock: `ok`, `failed`"),
+    counter("portcullis_policy_failures_total", "", "policy decisions that failed and were refusals: a policy or its input is wrong"),
     counter("portcullis_purged_total", "rows", "rows that were forgotten, by table"),
     counter("portcullis_log_redactions_total", "", "secrets and addresses that the log's filter took away: each is a fault in the code to be found"),
     gauge("portcullis_certificate_expires_seconds", "", "when the certificate of this service ends, in Unix time"),

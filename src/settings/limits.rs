@@ -225,6 +225,22 @@ pub(super) fn alerts(read: &mut Reader) -> Alerts {
     }
 }
 
+/// How many documents there are, and how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Documents {
+    /// Of one account, deleted ones too.
+    pub per_owner: i64,
+    /// A deleted one can be restored for so long.
+    pub keep_deleted: time::Duration,
+}
+
+pub(super) fn documents(read: &mut Reader) -> Documents {
+    Documents {
+        per_owner: read.number("PORTCULLIS_DOCUMENTS", 1..=1_000_000),
+        keep_deleted: time::Duration::days(read.number("PORTCULLIS_DELETED_DOCUMENT_DAYS", 1..=365)),
+    }
+}
+
 pub(super) fn terms(read: &mut Reader) -> Terms {
     Terms {
         proof: time::Duration::minutes(read.number("PORTCULLIS_PROOF_MINUTES", 1..=60)),

@@ -237,4 +237,10 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("PORTCULLIS_ERASURE_DAYS", "14", "a closed account can be kept, 1 to 90; then it is erased"),
     setting("PORTCULLIS_EXPORT_DAYS", "7", "an export of personal data can be fetched, 1 to 30"),
+    optional(
+        "PORTCULLIS_POLICIES",
+        "folder with policies (`*.cedar`) instead of those that the binary brings along; one that does not fit the schema keeps the service from starting",
+    ),
+    setting("PORTCULLIS_DOCUMENTS", "10000", "documents of one account, deleted ones too, 1 to 1000000"),
+    setting("PORTCULLIS_DELETED_DOCUMENT_DAYS", "30", "a deleted document can be restored, 1 to 365; then it is gone"),
 ];

@@ -15,7 +15,7 @@ pub mod tls;
 
 pub use database::Database;
 pub use federation::Federated;
-pub use limits::{Alerts, Connections, Hashing, Quotas, Terms};
+pub use limits::{Alerts, Connections, Documents, Hashing, Quotas, Terms};
 pub use operators::Operators;
 pub use origin::Origin;
 pub use reader::SettingsError;
@@ -119,6 +119,10 @@ pub struct Settings {
     pub key_rotation: time::Duration,
     /// How long links, codes, invitations and the like are valid.
     pub terms: Terms,
+    /// Where policies are; `None`: those that the binary brings along.
+    pub policies: Option<PathBuf>,
+    /// How many documents there are, and how long.
+    pub documents: Documents,
     /// How long a browser that signed in is known.
     pub known_device: time::Duration,
     /// What the device list keeps of addresses.
@@ -261,6 +265,8 @@ impl Settings {
                 .value("PORTCULLIS_TOKEN_ALGORITHM", Algorithm::EdDsa, |text| Algorithm::named(text).ok_or("must be EdDSA, ES256 or RS256")),
             key_rotation: time::Duration::days(read.number("PORTCULLIS_KEY_ROTATION_DAYS", 1..=365)),
             terms,
+            policies: read.optional("PORTCULLIS_POLICIES", |text| Ok::<_, &str>(text.into())),
+            documents: limits::documents(&mut read),
             known_device: time::Duration::days(read.number("PORTCULLIS_KNOWN_DEVICE_DAYS", 1..=400)),
             session_address: read.value("PORTCULLIS_SESSION_ADDRESS", AddressDetail::Nothing, |text| match text {
                 "network" => Ok(AddressDetail::Network),

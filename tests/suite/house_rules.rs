@@ -9,21 +9,22 @@ use std::{
 use syn::visit::Visit;
 
 /// Each part of the house and what it may use; platform is open to all, but `access` has no need of it.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("platform", &[]),
     ("access", &[]),
     ("audit", &[]),
     ("accounts", &[]),
     ("credentials", &["accounts"]),
     ("sessions", &["access", "accounts", "credentials"]),
+    ("documents", &["access", "accounts"]),
     ("pages", &[]),
     ("settings", &["audit", "credentials", "sessions"]),
     ("letters", &["accounts", "audit", "credentials", "settings"]),
     ("error", &[]),
-    ("state", &["audit", "credentials", "sessions", "settings"]),
+    ("state", &["access", "audit", "credentials", "sessions", "settings"]),
     ("edge", &["access", "accounts", "audit", "credentials", "error", "sessions", "settings", "state"]),
-    ("api", &["access", "accounts", "audit", "credentials", "edge", "error", "letters", "pages", "sessions", "settings", "state"]),
-    ("jobs", &["access", "accounts", "audit", "credentials", "edge", "letters", "sessions", "state"]),
+    ("api", &["access", "accounts", "audit", "credentials", "documents", "edge", "error", "letters", "pages", "sessions", "settings", "state"]),
+    ("jobs", &["access", "accounts", "audit", "credentials", "documents", "edge", "letters", "sessions", "state"]),
     ("server", &["api", "edge", "error", "jobs", "settings", "state"]),
     ("cli", &["access", "accounts", "api", "audit", "credentials", "letters", "server", "sessions", "settings", "state"]),
     ("lib", &[]),

@@ -62,7 +62,7 @@ purposes! {
     SessionState = "session_state";
     /// Seals waiting letters.
     Outbox = "outbox";
-    /// Keyed digests of short codes and of the subjects of quotas, and the tags of list cursors.
+    /// Keyed digests of short codes and of the subjects of quotas.
     Lookup = "lookup";
     /// Tags of known-device cookies.
     KnownDevice = "known_device";
@@ -80,6 +80,8 @@ purposes! {
     TotpSeed = "totp_seed";
     /// Seals what verifies passkeys.
     Passkey = "passkey";
+    /// Seals the cursors of lists.
+    Cursor = "cursor";
 }
 
 impl Purpose {

@@ -67,7 +67,7 @@ async fn a_role_is_made_given_used_and_taken_away_and_the_log_tells_it() {
 
     let page = root.get(&format!("/v1/audit/events?subject={id}&event=account.roles_changed")).await.json();
     let event = &page["items"][0];
-    assert_eq!(event["detail"], json!({ "before": [], "after": [{ "role": "support" }] }));
+    assert_eq!(event["detail"], json!({ "before": [{ "role": "member" }], "after": [{ "role": "support" }] }));
     assert_eq!((event["actor"].as_str(), event["outcome"].as_str()), (Some(app.id_of("root@example.org").await.as_str()), Some("success")));
     assert_eq!(event["address"], "127.0.0.1");
     let own: Value = ada.get("/v1/me/events").await.json();

@@ -3,6 +3,7 @@
 mod administration;
 mod deployment;
 mod devices;
+mod documents;
 mod faults;
 mod first_light;
 mod nodes;

@@ -263,7 +263,7 @@ fn an_administrator_is_made_beside_a_running_service() {
     let call = "curl -sS --cacert data/tls/ca.pem https://localhost:8443";
     let body = format!("{{\"email\":\"root@example.org\",\"password\":\"{password}\"}}");
     service.shell(&format!("{call}/v1/auth/login --cookie-jar jar --json '{body}'"));
-    assert!(service.shell(&format!("{call}/v1/users --cookie jar")).contains("\"roles\":[\"administrator\"]"));
+    assert!(service.shell(&format!("{call}/v1/users --cookie jar")).contains("\"roles\":[\"administrator\",\"member\"]"));
 
     let reset = || portcullis(folder.path()).args(["admin", "reset-second-factor", "--email", "root@example.org"]).output().unwrap();
     assert!(String::from_utf8_lossy(&reset().stderr).contains("has no second factor"));

@@ -32,7 +32,10 @@ async fn a_client_with_a_place_of_its_own_keeps_the_refresh_token_itself() {
     let expected = ["iss", "sub", "aud", "client_id", "exp", "nbf", "iat", "jti", "sid", "auth_time", "acr", "amr", "scope", "authz_version"];
     assert!(expected.iter().all(|name| known.contains(name)) && known.len() == expected.len(), "{known:?}");
     assert_eq!((&claims["sub"], &claims["sid"]), (&me["id"], &tokens["session_id"]));
-    assert_eq!((claims["acr"].as_str(), &claims["amr"], claims["scope"].as_str()), (Some("aal1"), &json!(["pwd"]), Some("")));
+    assert_eq!(
+        (claims["acr"].as_str(), &claims["amr"], claims["scope"].as_str()),
+        (Some("aal1"), &json!(["pwd"]), Some("documents:read documents:write"))
+    );
 
     let senseless = json!({ "email": "ada@example.org", "password": PASSWORD, "refresh_in": "body" });
     assert_eq!(app.visitor().post("/v1/auth/login", senseless).await.code(), "INVALID", "a cookie session has no refresh token");
@@ -110,7 +113,10 @@ async fn a_proxy_asks_whether_a_token_is_good() {
     let good = auditor.get("/v1/auth/verify").await;
     assert_eq!((good.status.as_u16(), good.text.as_str()), (200, ""));
     assert_eq!(good.header("x-auth-subject"), app.id_of("ada@example.org").await);
-    assert_eq!((good.header("x-auth-assurance"), good.header("x-auth-scope")), ("1", "users:read roles:read audit:read"));
+    assert_eq!(
+        (good.header("x-auth-assurance"), good.header("x-auth-scope")),
+        ("1", "users:read roles:read audit:read documents:read documents:write")
+    );
     assert_eq!(good.header("cache-control"), "no-store");
     assert_eq!(auditor.get("/v1/auth/verify?permission=audit:read").await.status, 200);
     assert_eq!(auditor.get("/v1/auth/verify?permission=roles:manage").await.code(), "FORBIDDEN");

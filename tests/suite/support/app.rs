@@ -26,7 +26,7 @@ use portcullis::{
     },
     sessions::{revocation::Revocations, seen::Seen},
     settings::{Settings, Tls},
-    state::{State, federation, in_hand},
+    state::{State, federation, in_hand, policies},
 };
 use reqwest::{Certificate, Client, redirect};
 use serde_json::json;
@@ -128,6 +128,7 @@ impl TestApp {
         let state = State {
             in_hand: in_hand(&settings),
             federation: federation(&settings).unwrap(),
+            policies: policies(&settings).unwrap(),
             settings,
             pool: database.pool.clone(),
             clock: clock.clone(),

@@ -4,6 +4,7 @@ pub mod app;
 pub mod canaries;
 pub mod counts;
 pub mod device;
+pub mod documents;
 pub mod ingest;
 pub mod log;
 pub mod operations;

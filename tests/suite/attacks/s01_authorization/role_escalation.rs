@@ -71,7 +71,7 @@ async fn a_right_that_ends_makes_none_that_lasts() {
     app.create_account("friend@example.org").await;
     let (me, friend) = (app.id_of("temp@example.org").await, app.id_of("friend@example.org").await);
     let end = |minutes: i64| (app.clock.now() + time::Duration::minutes(minutes)).format(&time::format_description::well_known::Rfc3339).unwrap();
-    let until = |end: &str| json!({ "roles": [{ "role": "administrator", "expires_at": end }] });
+    let until = |end: &str| json!({ "roles": [{ "role": "administrator", "expires_at": end }, { "role": "member" }] });
     assert_eq!(root.put(&format!("/v1/users/{me}/roles"), until(&end(10))).await.status, 200);
     let for_good = json!({ "roles": [{ "role": "administrator" }] });
     for (path, body) in [(&me, for_good.clone()), (&friend, for_good), (&me, until(&end(20))), (&friend, until(&end(20)))] {

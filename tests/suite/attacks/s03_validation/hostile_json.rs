@@ -117,5 +117,5 @@ async fn inner_objects_are_no_way_around() {
     let many = vec![r#"{"role":"auditor"}"#; 600].join(",");
     let answer = put(format!(r#"{{"roles":[{many}]}}"#)).await;
     assert!(answer.text.contains("has more than 1000 values"), "{}", answer.text);
-    assert_eq!(app.count("SELECT count(*) FROM user_roles").await, 1, "the administrator's");
+    assert_eq!(app.count("SELECT count(*) FROM user_roles WHERE role <> 'member'").await, 1, "the administrator's");
 }

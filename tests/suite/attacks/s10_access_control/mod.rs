@@ -1,4 +1,5 @@
 mod around_the_second_factor;
+mod broken_policies;
 mod cloned_passkey;
 mod factor_reset;
 mod foreign_tokens;
@@ -7,6 +8,7 @@ mod forged_id_token;
 mod identity_takeover;
 mod last_way_in;
 mod lying_provider;
+mod others_documents;
 mod others_passkey;
 mod passkey_of_another_site;
 mod replayed_assertion;

@@ -23,7 +23,7 @@ async fn what_a_role_allows_counts_for_who_has_shown_a_second_factor() {
     let refused = second.get("/v1/users").await;
     assert_eq!((refused.status.as_u16(), refused.code().as_str()), (401, "STEP_UP_REQUIRED"));
     assert!(refused.header("www-authenticate").contains(r#"acr_values="aal2""#), "{}", refused.header("www-authenticate"));
-    assert_eq!(second.get("/v1/me/roles").await.json()["permissions"], json!([]));
+    assert_eq!(second.get("/v1/me/roles").await.json()["permissions"], json!(["documents:read", "documents:write"]));
     assert_eq!(second.get("/v1/me/mfa").await.json()["is_required"], json!(true));
     let next = second.exchange(&refresh).await;
     let mut stolen = app.visitor();
