@@ -198,6 +198,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
 
 async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result<(Service, Option<LocalPostgres>)> {
     let clock = Clock::system();
+    let policies = policies(&settings)?;
     let Opened { pool, connect, keyring, local } = open(&settings, &clock).await?;
     let passwords = passwords(&settings, &keyring)?;
     let certificates = match settings.tls.clone() {
@@ -215,7 +216,7 @@ async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result
     let state = State {
         in_hand: in_hand(&settings),
         federation: federation(&settings)?,
-        policies: policies(&settings)?,
+        policies,
         settings: settings.clone(),
         pool,
         revocations: Revocations::default(),

@@ -6,7 +6,7 @@ use crate::{
 };
 use portcullis::settings::Settings;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, postgres::PgConnectOptions};
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, fs, path::Path};
 
 const KEY: &str = "3q2+7wH1Jm0Yb8rN5xKfPzQvUoWc4TgLsAiEdRjXh9k=";
 
@@ -171,4 +171,28 @@ async fn check_looks_into_certificates_and_keys() {
     let told = fails(&mut command);
     assert!(told.contains("cannot read certificates from /nowhere/certificate.pem"), "{told}");
     assert!(told.contains("PORTCULLIS_KEY_ENCRYPTION_KEY: the key-encryption key does not open key"), "{told}");
+}
+
+#[tokio::test]
+async fn policies_that_do_not_hold_keep_the_service_from_starting() {
+    let t = TestDatabase::create().await;
+    let (folder, policies) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let run = |arguments: &[&str], environment: &str| {
+        let mut command = portcullis(folder.path());
+        command.args(arguments).envs(production(&[("PORTCULLIS_ENV", environment), ("PORTCULLIS_POLICIES", policies.path().to_str().unwrap())]));
+        command.env("DATABASE_URL", url(&t.feed));
+        fails(&mut command)
+    };
+    let everywhere = |part: &str| {
+        for told in [run(&["check"], "production"), run(&[], "production"), run(&[], "development")] {
+            assert!(told.contains(part), "{part} is not in\n{told}");
+        }
+    };
+    everywhere("holds no .cedar file");
+    fs::write(policies.path().join("own.cedar"), "@id(\"own\")\npermit (principal, action, resource) when { resource.ownr == principal };").unwrap();
+    everywhere("ownr");
+    fs::write(policies.path().join("own.cedar"), "@id(\"own\")\npermit (principal, action, resource) when { resource.owner == principal };").unwrap();
+    let case = r#"[{"name": "a stranger reads", "principal": {"name": "eve"}, "action": "read", "resource": {"owner": "ada", "classification": 0}, "expected": "allow", "by": ["own"]}]"#;
+    fs::write(policies.path().join("cases.json"), case).unwrap();
+    assert!(run(&["check"], "production").contains("a stranger reads: deny by {}"), "{}", run(&["check"], "production"));
 }
