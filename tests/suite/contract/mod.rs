@@ -1,5 +1,6 @@
 //! What is written down is true: the API document, the settings, the map of practices, the README.
 
+mod access_matrix;
 mod api_document;
 mod errors;
 mod log_lines;

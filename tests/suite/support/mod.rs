@@ -13,6 +13,7 @@ pub mod provider;
 pub mod relay;
 pub mod smtp;
 pub mod wire;
+pub mod world;
 
 use portcullis::platform::{
     clock::Clock,

@@ -46,6 +46,21 @@ impl Operation {
         self.value["security"].as_array().unwrap().contains(&json!({}))
     }
 
+    /// Whether this security scheme opens it.
+    pub fn takes(&self, scheme: &str) -> bool {
+        self.value["security"].as_array().unwrap().iter().any(|schemes| schemes.get(scheme).is_some())
+    }
+
+    /// The permission that it needs.
+    pub fn permission(&self) -> Option<&str> {
+        self.value["description"].as_str()?.split("Needs the permission `").nth(1)?.split('`').next()
+    }
+
+    /// Whether it needs a proof of a moment ago.
+    pub fn is_fresh(&self) -> bool {
+        self.value["description"].as_str().is_some_and(|about| about.contains("has shown who they are a moment ago"))
+    }
+
     pub fn has_body(&self) -> bool {
         self.value.get("requestBody").is_some()
     }

@@ -22,13 +22,11 @@ async fn every_sensitive_call_demands_a_fresh_proof() {
     let before = fingerprint(&app).await;
     let mut demanding = Vec::new();
     for operation in operations() {
-        let is_of_administrators = operation.value["description"].as_str().is_some_and(|about| about.contains("Needs the permission"))
-            // on documents policies decide, by how well somebody has shown who they are
-            && !operation.path.starts_with("/v1/documents");
+        // on documents policies decide, by how well somebody has shown who they are
+        let is_of_administrators = operation.permission().is_some() && !operation.path.starts_with("/v1/documents");
         let is_unsafe = operation.method != reqwest::Method::GET;
-        let is_fresh = operation.value["description"].as_str().is_some_and(|about| about.contains("has shown who they are a moment ago"));
-        assert!(!is_of_administrators || is_unsafe == is_fresh, "{}", operation.name());
-        if !is_fresh {
+        assert!(!is_of_administrators || is_unsafe == operation.is_fresh(), "{}", operation.name());
+        if !operation.is_fresh() {
             continue;
         }
         assert!(operation.response(document(), 401).is_some_and(|refusal| refusal["description"].as_str().unwrap().contains("STEP_UP_REQUIRED")));
