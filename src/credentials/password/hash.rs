@@ -10,9 +10,12 @@ use argon2::{
     password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
 use serde::{Deserialize, Serialize};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Salt length in bytes (RFC 9106 §3.1: 16 recommended).
@@ -50,13 +53,19 @@ impl Cost {
     }
 }
 
-/// A password hash as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A password hash as it is stored. It goes into its row and into what is sealed, and does not print.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredHash {
     /// PHC string: algorithm, parameters, salt and tag.
     pub phc: String,
     /// Which pepper of the keyring went in.
     pub pepper_version: i32,
+}
+
+impl fmt::Debug for StoredHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoredHash([redacted])")
+    }
 }
 
 /// A hash could not be made or read. Says nothing about the password.
