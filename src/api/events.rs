@@ -5,7 +5,7 @@ use crate::{
     access::permission::demand::AuditRead,
     accounts::Email,
     api::shapes::{Cursor, DeviceName, NetworkAddress, Outcome},
-    audit::{self, Event, Filter, Personal, Recorded},
+    audit::{self, Detail, Event, Filter, Personal, Recorded},
     edge::{
         guard::{May, SignedIn},
         page::{MAX_LIMIT, Page, PageQuery, Window},
@@ -45,8 +45,7 @@ pub struct EventAnswer {
     /// In which request, as in the log.
     request_id: Option<Uuid>,
     /// What else.
-    #[schema(value_type = Object)]
-    detail: serde_json::Value,
+    detail: Detail,
     /// The client's address; missing once the person was erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<NetworkAddress>, nullable = false)]

@@ -6,8 +6,11 @@
 //! Practices 11.audit, 8.redaction. Attacks: `tests/suite/attacks/s02_credentials/`.
 
 pub mod alerts;
+mod detail;
 pub mod store;
 pub mod subject_key;
+
+pub use detail::Detail;
 
 use crate::platform::{crypto, db::StoreError, keyring::Keyring};
 use serde::{Deserialize, Serialize};
@@ -222,7 +225,7 @@ impl<'e> Entry<'e> {
         Self { is_refused: true, ..self }
     }
 
-    /// What else is to be known. Nothing personal.
+    /// What else is to be known: fields of the list in `detail.rs`. Nothing personal.
     #[must_use]
     pub fn detail(self, detail: Value) -> Self {
         Self { detail, ..self }
@@ -247,7 +250,7 @@ impl<'e> Entry<'e> {
 /// # Errors
 /// [`StoreError`].
 pub async fn record(connection: &mut PgConnection, keyring: &Keyring, now: OffsetDateTime, entry: Entry<'_>) -> Result<(), StoreError> {
-    let id = crypto::uuid_v7(now);
+    let (id, detail) = (crypto::uuid_v7(now), Detail::to_write(&entry.detail)?);
     let personal = Personal {
         address: entry.origin.address,
         device: entry.origin.device.clone(),
@@ -259,7 +262,7 @@ pub async fn record(connection: &mut PgConnection, keyring: &Keyring, now: Offse
     let is_personal = entry.origin.address.is_some() || !entry.emails.is_empty();
     let owner = entry.actor.or(entry.subject).filter(|_| is_personal);
     let (key_version, sealed) = subject_key::seal(connection, keyring, now, owner, id.as_bytes(), &plain).await?;
-    store::insert(connection, id, now, &entry, key_version, &sealed).await?;
+    store::insert(connection, id, now, (&entry, &serde_json::to_value(detail)?), (key_version, &sealed)).await?;
     metrics::counter!("portcullis_audit_events_total", "event" => entry.event.name()).increment(1);
     Ok(())
 }
@@ -279,7 +282,7 @@ pub async fn list(connection: &mut PgConnection, keyring: &Keyring, filter: &Fil
         };
         let personal = plain.and_then(|plain| serde_json::from_slice(&plain).ok());
         let store::Row { id, at, event, outcome, actor, subject, request, detail, .. } = row;
-        Recorded { id, at, event, outcome, actor, subject, request, detail, personal }
+        Recorded { id, at, event, outcome, actor, subject, request, detail: Detail::to_show(detail), personal }
     };
     Ok(rows.into_iter().map(open).collect())
 }
@@ -322,7 +325,7 @@ pub struct Recorded {
     /// In which request.
     pub request: Option<Uuid>,
     /// What else.
-    pub detail: Value,
+    pub detail: Detail,
     /// From where; `None` once the person was erased.
     pub personal: Option<Personal>,
 }

@@ -10,9 +10,8 @@ pub(super) async fn insert(
     connection: &mut PgConnection,
     id: Uuid,
     now: OffsetDateTime,
-    entry: &Entry<'_>,
-    key_version: Option<i32>,
-    sealed: &[u8],
+    (entry, detail): (&Entry<'_>, &Value),
+    (key_version, sealed): (Option<i32>, &[u8]),
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "INSERT INTO audit_events (id, at, event, outcome, actor, subject, request, detail, sealed, key_version)
@@ -24,7 +23,7 @@ pub(super) async fn insert(
         entry.actor,
         entry.subject,
         entry.origin.request,
-        entry.detail,
+        detail,
         sealed,
         key_version
     )
