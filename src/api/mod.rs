@@ -8,6 +8,7 @@ mod document;
 mod documents;
 mod email;
 mod events;
+mod export_contents;
 mod factor_reset;
 mod health;
 mod identities;

@@ -9,6 +9,7 @@ use crate::{
         proof::{self, Claim, Proof, Purpose},
     },
     api::{
+        export_contents::ExportContents,
         logout::take_away,
         mailed,
         mfa::lock_own,
@@ -96,7 +97,7 @@ pub async fn read_export(signed_in: SignedIn, state: Data<State>) -> Result<Http
 
 /// Fetch one's export
 #[utoipa::path(get, path = "/v1/me/export/{id}", tag = "me", params(("id" = Uuid, Path, description = "The export")),
-    responses((status = 200, description = "Everything that is held", content_type = "application/json", body = Object, headers(("Content-Disposition")))))]
+    responses((status = 200, description = "Everything that is held", content_type = "application/json", body = ExportContents, headers(("Content-Disposition")))))]
 pub async fn fetch_export(signed_in: Fresh<SignedIn>, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
     let Fresh(SignedIn { principal, caller }) = signed_in;
     let (owner, id, now) = (AccountId(principal.account), id.0.into_inner(), state.clock.now());

@@ -218,3 +218,76 @@ pub struct IssuerName(String);
 #[derive(ToSchema)]
 #[schema(min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1f\x7f]+$", example = "248289761001")]
 pub struct SubjectName(String);
+
+/// The public keys of tokens (RFC 7517 §5).
+#[derive(ToSchema)]
+pub struct PublicKeys {
+    /// Each good for verifying only.
+    #[schema(max_items = 100)]
+    keys: Vec<PublicKey>,
+}
+
+/// A public key: of these members those that its kind has.
+#[derive(ToSchema)]
+pub struct PublicKey {
+    kty: KeyKind,
+    /// `sig`: it verifies.
+    #[schema(rename = "use", value_type = KeyUse)]
+    of: KeyUse,
+    alg: KeyAlgorithm,
+    /// Its thumbprint (RFC 7638).
+    #[schema(value_type = KeyPart)]
+    kid: KeyPart,
+    #[schema(value_type = Option<KeyCurve>, nullable = false)]
+    crv: Option<KeyCurve>,
+    #[schema(value_type = Option<KeyPart>, nullable = false)]
+    x: Option<KeyPart>,
+    #[schema(value_type = Option<KeyPart>, nullable = false)]
+    y: Option<KeyPart>,
+    #[schema(value_type = Option<KeyPart>, nullable = false)]
+    n: Option<KeyPart>,
+    #[schema(value_type = Option<KeyPart>, nullable = false)]
+    e: Option<KeyPart>,
+}
+
+/// The kind of a key.
+#[derive(ToSchema)]
+pub enum KeyKind {
+    #[schema(rename = "OKP")]
+    Edwards,
+    #[schema(rename = "EC")]
+    Elliptic,
+    #[schema(rename = "RSA")]
+    Rsa,
+}
+
+/// What a key is for.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum KeyUse {
+    Sig,
+}
+
+/// An algorithm of tokens (RFC 7518, RFC 8037).
+#[derive(ToSchema)]
+pub enum KeyAlgorithm {
+    #[schema(rename = "EdDSA")]
+    EdDsa,
+    #[schema(rename = "ES256")]
+    Es256,
+    #[schema(rename = "RS256")]
+    Rs256,
+}
+
+/// A curve.
+#[derive(ToSchema)]
+pub enum KeyCurve {
+    Ed25519,
+    #[schema(rename = "P-256")]
+    P256,
+}
+
+/// A number or a name of a key, base64url.
+#[derive(ToSchema)]
+#[schema(min_length = 1, max_length = 1024, pattern = "^[A-Za-z0-9_-]+$", example = "AQAB")]
+pub struct KeyPart(String);

@@ -7,7 +7,7 @@ use crate::{
     accounts::{self, AccountId, Email},
     api::{
         mailed,
-        shapes::{AccessToken, Assurance, EntityTags, OpaqueToken, Scope, TokenType},
+        shapes::{AccessToken, Assurance, EntityTags, OpaqueToken, PublicKeys, Scope, TokenType},
     },
     audit::{
         self, Entry, Event,
@@ -309,7 +309,7 @@ pub async fn verify(with: WithToken, state: Data<State>, query: Valid<Query<Veri
 /// as long as a token of it can be good. Whoever verifies elsewhere does not hear of sessions that end.
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "auth",
     params(("If-None-Match" = Option<EntityTags>, Header, description = "The `ETag` of the list that the caller has")),
-    responses((status = 200, description = "A JWK set", content_type = "application/jwk-set+json", body = Object, headers(("ETag"), ("Cache-Control"))),
+    responses((status = 200, description = "A JWK set", content_type = "application/jwk-set+json", body = PublicKeys, headers(("ETag"), ("Cache-Control"))),
         (status = 304, description = "As the caller has it", headers(("ETag"), ("Cache-Control")))))]
 pub async fn jwks(_: Anyone, state: Data<State>, known: Valid<Header<IfNoneMatch>>) -> Result<HttpResponse, ApiError> {
     let published = state.keyring.published_keys(state.clock.now());

@@ -2,6 +2,7 @@
 
 mod access_matrix;
 mod api_document;
+mod data_exposure;
 mod errors;
 mod log_lines;
 mod metrics;
