@@ -191,16 +191,6 @@ pub async fn confirm_totp(
     Ok(response.json(body))
 }
 
-/// The same for what a session changes, which may have ended while its call came in.
-pub(super) async fn lock_own(connection: &mut PgConnection, state: &State, principal: &Principal) -> Result<Email, ApiError> {
-    let email = lock_account(connection, principal.account).await?;
-    if principal.transport == Transport::Outside {
-        return Ok(email);
-    }
-    let is_live = is_session_live(connection, principal.account, principal.session, state.clock.now()).await?;
-    if is_live { Ok(email) } else { Err(ApiError::new(ErrorCode::Unauthenticated)) }
-}
-
 /// Counts a change of second factors or ways in, which is told by letter.
 pub(super) async fn spend_change(state: &State, account: Uuid) -> Result<(), ApiError> {
     spend(state, &[Count::of(state, Quota::FactorChanges, &[&account.to_string()])]).await.map(drop)
@@ -213,6 +203,16 @@ pub(super) async fn lock_account(connection: &mut PgConnection, account: Uuid) -
     accounts::store::lock(connection, AccountId(account)).await?;
     // changed meanwhile
     if own_email(connection, account).await?.as_str() == email.as_str() { Ok(email) } else { Err(ApiError::new(ErrorCode::Unavailable)) }
+}
+
+/// The same for what a session changes, which may have ended while its call came in.
+pub(super) async fn lock_own(connection: &mut PgConnection, state: &State, principal: &Principal) -> Result<Email, ApiError> {
+    let email = lock_account(connection, principal.account).await?;
+    if principal.transport == Transport::Outside {
+        return Ok(email);
+    }
+    let is_live = is_session_live(connection, principal.account, principal.session, state.clock.now()).await?;
+    if is_live { Ok(email) } else { Err(ApiError::new(ErrorCode::Unauthenticated)) }
 }
 
 /// A second factor that was set up, before the commit.
