@@ -13,6 +13,7 @@ use crate::{
     },
     api::{
         mailbox, mailed,
+        second_factor::Spent,
         shapes::{Assurance, OtpauthUri, Picture, RecoveryCode, TotpCode, TotpSecret},
         step_up::{Raising, Renewed, raise, renewed},
         tokens,
@@ -21,7 +22,7 @@ use crate::{
     credentials::{
         self,
         second_factor::{
-            Factors, recovery,
+            Factors, Method, recovery,
             store::{self, factors},
             totp,
         },
@@ -173,7 +174,7 @@ pub async fn confirm_totp(
     spend_change(&state, account).await?;
     tokens::know_keys(&state).await?;
     let mut transaction = state.pool.begin().await?;
-    lock_own(&mut transaction, &state, &principal).await?;
+    let email = lock_own(&mut transaction, &state, &principal).await?;
     mailbox::ensure_agreed(&mut transaction, &state, &principal).await?;
     let before = factors(&mut transaction, account).await?;
     let since = now - state.settings.terms.challenge;
@@ -183,7 +184,7 @@ pub async fn confirm_totp(
         audit::record(&mut *state.pool.acquire().await?, &state.keyring, now, entry).await?;
         return Err(ApiError::new(ErrorCode::InvalidSecondFactor));
     }
-    let added = added(&mut transaction, &state, (&principal, &caller), before, ("totp", vec!["otp".into(), "mfa".into()])).await?;
+    let added = added(&mut transaction, &state, (&principal, &caller, &email), before, Method::Totp).await?;
     transaction.commit().await?;
     mailed::sent(&state);
     let mut response = HttpResponse::Ok();
@@ -234,21 +235,20 @@ impl Added {
 pub(super) async fn added(
     connection: &mut PgConnection,
     state: &State,
-    (principal, caller): (&Principal, &Caller),
+    (principal, caller, email): (&Principal, &Caller, &Email),
     before: Factors,
-    (method, amr): (&str, Vec<String>),
+    method: Method,
 ) -> Result<Added, ApiError> {
     let (account, now) = (principal.account, state.clock.now());
     let is_first = !before.is_on();
     let ended = if is_first { sessions::end_others(connection, &state.revocations, principal, now).await? } else { 0 };
     let recovery_codes = if is_first { recovery::replace(connection, &state.keyring, account, now).await? } else { Vec::new() };
     proof::store::end_proofs(connection, AccountId(account), &[Purpose::SecondFactorReset], now).await?;
-    let raising = raise(connection, state, principal, &Assured { level: 2, amr, at: now }).await?;
-    let detail = json!({ "method": method, "sessions": ended });
+    let raising = raise(connection, state, principal, &Assured { level: 2, amr: Spent { method }.amr(), at: now }).await?;
+    let detail = json!({ "method": method.name(), "sessions": ended });
     let entry = Entry::own(Event::SecondFactorAdded, &caller.origin, account).detail(detail);
     audit::record(connection, &state.keyring, now, entry).await?;
-    let email = own_email(connection, account).await?;
-    mailed::send(connection, state, &email, Letter::SecondFactorAdded(method)).await?;
+    mailed::send(connection, state, email, Letter::SecondFactorAdded(method.name())).await?;
     Ok(Added { recovery_codes, raising })
 }
 
@@ -263,12 +263,12 @@ pub async fn remove_totp(signed_in: Fresh<SignedIn>, state: Data<State>, session
     spend_change(&state, principal.account).await?;
     tokens::know_keys(&state).await?;
     let mut transaction = state.pool.begin().await?;
-    lock_own(&mut transaction, &state, &principal).await?;
+    let email = lock_own(&mut transaction, &state, &principal).await?;
     mailbox::ensure_shown(&mut transaction, &state, &principal).await?;
     if !store::remove_totp(&mut transaction, principal.account).await? {
         return Err(ApiError::new(ErrorCode::NotFound));
     }
-    let raising = removed(&mut transaction, &state, (&principal, &caller), "totp").await?;
+    let raising = removed(&mut transaction, &state, (&principal, &caller, &email), Method::Totp).await?;
     transaction.commit().await?;
     mailed::sent(&state);
     let mut response = HttpResponse::Ok();
@@ -281,8 +281,8 @@ pub async fn remove_totp(signed_in: Fresh<SignedIn>, state: Data<State>, session
 pub(super) async fn removed(
     connection: &mut PgConnection,
     state: &State,
-    (principal, caller): (&Principal, &Caller),
-    method: &str,
+    (principal, caller, email): (&Principal, &Caller, &Email),
+    method: Method,
 ) -> Result<Raising, ApiError> {
     let (account, now) = (principal.account, state.clock.now());
     let is_on = factors(connection, account).await?.is_on();
@@ -293,10 +293,9 @@ pub(super) async fn removed(
     }
     let assured = Assured { level: if is_on { principal.assurance } else { 1 }, amr: Vec::new(), at: principal.authenticated_at };
     let raising = raise(connection, state, principal, &assured).await?;
-    let entry = Entry::own(Event::SecondFactorRemoved, &caller.origin, account).detail(json!({ "method": method }));
+    let entry = Entry::own(Event::SecondFactorRemoved, &caller.origin, account).detail(json!({ "method": method.name() }));
     audit::record(connection, &state.keyring, now, entry).await?;
-    let email = own_email(connection, account).await?;
-    mailed::send(connection, state, &email, Letter::SecondFactorRemoved(method)).await?;
+    mailed::send(connection, state, email, Letter::SecondFactorRemoved(method.name())).await?;
     Ok(raising)
 }
 
@@ -318,13 +317,12 @@ pub async fn replace_recovery_codes(signed_in: Fresh<SignedIn>, state: Data<Stat
     let (account, now) = (principal.account, state.clock.now());
     spend_change(&state, account).await?;
     let mut transaction = state.pool.begin().await?;
-    lock_own(&mut transaction, &state, &principal).await?;
+    let email = lock_own(&mut transaction, &state, &principal).await?;
     if !factors(&mut transaction, account).await?.is_on() {
         return Err(ApiError::new(ErrorCode::NotFound));
     }
     let codes = recovery::replace(&mut transaction, &state.keyring, account, now).await?;
     audit::record(&mut transaction, &state.keyring, now, Entry::own(Event::RecoveryCodesReplaced, &caller.origin, account)).await?;
-    let email = own_email(&mut transaction, account).await?;
     mailed::send(&mut transaction, &state, &email, Letter::RecoveryCodesReplaced).await?;
     transaction.commit().await?;
     mailed::sent(&state);

@@ -25,7 +25,7 @@ use crate::{
             options::{CreationOptions, RequestOptions},
             store::{self, Listed, Stores},
         },
-        second_factor::store::factors,
+        second_factor::{Method, store::factors},
     },
     edge::{
         guard::{Caller, Fresh, SignedIn},
@@ -196,7 +196,7 @@ pub async fn add_passkey(
     mfa::spend_change(&state, principal.account).await?;
     tokens::know_keys(&state).await?;
     let mut transaction = state.pool.begin().await?;
-    mfa::lock_own(&mut transaction, &state, &principal).await?;
+    let email = mfa::lock_own(&mut transaction, &state, &principal).await?;
     mailbox::ensure_agreed(&mut transaction, &state, &principal).await?;
     let before = factors(&mut transaction, principal.account).await?;
     challenge::spend(&mut transaction, found.id, now).await?;
@@ -205,8 +205,7 @@ pub async fn add_passkey(
         Stores::TooMany => return Err(ApiError::new(ErrorCode::TooMany)),
         Stores::Known => return Err(ApiError::invalid_field("credential", "is known already")),
     };
-    let amr = proof::AMR.map(str::to_owned).to_vec();
-    let added = mfa::added(&mut transaction, &state, (&principal, &caller), before, ("passkey", amr)).await?;
+    let added = mfa::added(&mut transaction, &state, (&principal, &caller, &email), before, Method::Passkey).await?;
     transaction.commit().await?;
     mailed::sent(&state);
     let mut response = HttpResponse::Created();
@@ -253,8 +252,8 @@ pub async fn rename_passkey(
 
 /// Remove a passkey
 ///
-/// Not the last way into the account. Needs the owner's agreement by mail. With the last second factor the recovery codes go, too, every other session ends, and this one is one
-/// without.
+/// Not the last way into the account. Needs the owner's agreement by mail. With the last second factor the recovery codes go, too, every
+/// other session ends, and this one is one without.
 #[utoipa::path(delete, path = "/v1/me/passkeys/{id}", tag = "me",
     params(("id" = Uuid, Path, description = "The passkey")), responses((status = 200, description = "It is gone; what carries the session now", body = Renewed, headers(("Set-Cookie")))))]
 pub async fn remove_passkey(
@@ -268,7 +267,7 @@ pub async fn remove_passkey(
     mfa::spend_change(&state, principal.account).await?;
     tokens::know_keys(&state).await?;
     let mut transaction = state.pool.begin().await?;
-    mfa::lock_own(&mut transaction, &state, &principal).await?;
+    let email = mfa::lock_own(&mut transaction, &state, &principal).await?;
     mailbox::ensure_shown(&mut transaction, &state, &principal).await?;
     if !store::remove(&mut transaction, principal.account, id).await? {
         return Err(ApiError::new(ErrorCode::NotFound));
@@ -277,7 +276,7 @@ pub async fn remove_passkey(
     if credentials::store::ways_in(&mut transaction, principal.account).await? == 0 {
         return Err(ApiError::new(ErrorCode::LastWayIn));
     }
-    let raising = mfa::removed(&mut transaction, &state, (&principal, &caller), "passkey").await?;
+    let raising = mfa::removed(&mut transaction, &state, (&principal, &caller, &email), Method::Passkey).await?;
     transaction.commit().await?;
     mailed::sent(&state);
     let mut response = HttpResponse::Ok();
