@@ -63,15 +63,11 @@ pub struct Login {
     password: Password,
     /// How the session is carried: by a cookie, or by tokens in headers.
     #[garde(skip)]
-    #[serde(default = "by_cookie")]
+    #[serde(default = "sign_in::by_cookie")]
     transport: Transport,
     /// Where the client keeps the refresh token, with `transport` `token`; `cookie` otherwise.
     #[garde(skip)]
     refresh_in: Option<RefreshIn>,
-}
-
-fn by_cookie() -> Transport {
-    Transport::Cookie
 }
 
 /// Sign in

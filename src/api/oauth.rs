@@ -92,7 +92,7 @@ pub async fn providers(_: Anyone, state: Data<State>) -> HttpResponse {
 pub struct BeginOAuth {
     /// How the session is carried: by a cookie, or by tokens in headers.
     #[garde(skip)]
-    #[serde(default = "by_cookie")]
+    #[serde(default = "sign_in::by_cookie")]
     transport: Transport,
     /// Where the client keeps the refresh token, with `transport` `token`; `cookie` otherwise.
     #[garde(skip)]
@@ -101,10 +101,6 @@ pub struct BeginOAuth {
     #[garde(skip)]
     #[serde(default)]
     fresh: bool,
-}
-
-fn by_cookie() -> Transport {
-    Transport::Cookie
 }
 
 /// Where to send the person.

@@ -89,6 +89,11 @@ pub struct SecondFactorAwaited {
     expires_in: i64,
 }
 
+/// Where a body does not say how.
+pub(super) fn by_cookie() -> Transport {
+    Transport::Cookie
+}
+
 /// How the session is to be carried.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Carriage {
