@@ -39,6 +39,11 @@ impl LetterSent {
     }
 }
 
+/// An address as the database has it: it passed its rules when it was stored.
+pub(super) fn stored(address: &str) -> Result<Email, ApiError> {
+    Email::parse(address).map_err(|reason| ApiError::internal(anyhow::anyhow!("a stored address {reason}")))
+}
+
 /// What a body shows: `token`, or `proof_id` and `code`.
 pub(super) fn proof(token: Option<String>, proof_id: Option<Uuid>, code: Option<String>) -> Result<Proof, ApiError> {
     match (token, proof_id, code) {

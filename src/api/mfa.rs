@@ -332,5 +332,5 @@ pub async fn replace_recovery_codes(signed_in: Fresh<SignedIn>, state: Data<Stat
 /// The address of a signed-in person.
 pub(super) async fn own_email(connection: &mut PgConnection, account: Uuid) -> Result<Email, ApiError> {
     let owner = accounts::store::find_own(connection, AccountId(account)).await?.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
-    Email::parse(&owner.email).map_err(|reason| ApiError::internal(anyhow::anyhow!("a stored address {reason}")))
+    mailed::stored(&owner.email)
 }

@@ -282,7 +282,7 @@ async fn sign_in(
     (linked, carriage): (Linked, Carriage),
     identified: &Identified,
 ) -> Result<HttpResponse, ApiError> {
-    let email = Email::parse(&linked.email).map_err(|reason| ApiError::internal(anyhow::anyhow!("an account's address {reason}")))?;
+    let email = mailed::stored(&linked.email)?;
     let device =
         known_device::read(state, anyone.caller.device_cookie.as_deref(), &email).filter(|device| device.since >= linked.devices_known_since);
     let at = identified.proven_at.unwrap_or_else(|| state.clock.now());

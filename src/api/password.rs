@@ -6,7 +6,7 @@
 use crate::{
     access::Transport,
     accounts::{
-        self, AccountId, Email,
+        self, AccountId,
         proof::{self, Purpose},
     },
     api::{
@@ -76,7 +76,7 @@ pub async fn change_password(
     };
     let account = accounts::store::find_own(&mut *state.pool.acquire().await?, owner).await?;
     let account = account.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
-    let email = Email::parse(&account.email).map_err(|reason| ApiError::internal(anyhow::anyhow!("a stored address {reason}")))?;
+    let email = mailed::stored(&account.email)?;
     let hash = mailed::new_password(&state, owner.0, &password, vec![account.email, account.name]).await?;
 
     let now = state.clock.now();

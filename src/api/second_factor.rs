@@ -243,7 +243,7 @@ pub(super) async fn awaited(state: &State, caller: &Caller, token: String) -> Re
     let over = || ApiError::new(ErrorCode::InvalidChallenge);
     let account = found.account.ok_or_else(over)?;
     let owner = accounts::store::find_own(&mut *state.pool.acquire().await?, AccountId(account)).await?.ok_or_else(over)?;
-    let email = Email::parse(&owner.email).map_err(|reason| ApiError::internal(anyhow::anyhow!("a stored address {reason}")))?;
+    let email = mailed::stored(&owner.email)?;
     Ok((found.id, Evidence { account, email, basis, carriage, device }, question))
 }
 
