@@ -1,7 +1,6 @@
 //! Showing, in a session, that one reads the account's mail: the owner's agreement to the first second factor, to other ways in, and to
-//! removing a second factor. Whoever
-//! has the password, or a session, and not the mailbox, cannot settle in an account that way, nor keep its owner out. Where there is a
-//! second factor, that is asked for instead.
+//! removing a second factor. Whoever has the password, or a session, and not the mailbox, cannot settle in an account that way, nor keep
+//! its owner out. Where there is a second factor, that is asked for instead.
 //! Practice 10.mfa. Attacks: `tests/suite/attacks/s10_access_control/thiefs_factor.rs`.
 
 use crate::{

@@ -141,8 +141,8 @@ pub(super) enum Place<'p> {
 }
 
 /// Counts a second factor before it is looked at. Devices that the account knows have a count of their own, and so have recovery codes
-/// and passkeys, so that an attack does not lock the owner out. After very many wrong codes in a row (NIST SP 800-63B-4 §3.2.2) codes of the app count for
-/// nothing, wherever they come from: a new device or a new password brings no more guesses.
+/// and passkeys, so that an attack does not lock the owner out. After very many wrong codes in a row (NIST SP 800-63B-4 §3.2.2) codes of
+/// the app count for nothing, wherever they come from: a new device or a new password brings no more guesses.
 pub(super) async fn count(state: &State, account: Uuid, place: Place<'_>, sent: &Sent) -> Result<Counted, ApiError> {
     let account = account.to_string();
     let place = match place {
