@@ -1,6 +1,11 @@
 //! The attacker writes cursors: made up, altered, from another list, or from somebody else, to read where they should not.
 
-use crate::support::app::TestApp;
+use crate::support::{
+    app::TestApp,
+    operations::operations,
+    provider::Provider,
+    world::{Kind, World},
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 #[actix_web::test]
@@ -27,5 +32,30 @@ async fn only_a_cursor_of_this_list_and_this_reader_is_taken() {
     ] {
         let answer = who.get(&path).await;
         assert_eq!((answer.status.as_u16(), answer.json()["error"]["fields"][0]["field"].as_str()), (422, Some("cursor")), "{path}: {}", answer.text);
+    }
+}
+
+/// Every list that has pages: each one's cursor in every other one, and in its own by somebody else who may read it, too.
+#[actix_web::test]
+async fn no_cursor_goes_from_list_to_list_or_from_reader_to_reader() {
+    let provider = Provider::start();
+    let app = World::service(&provider).await;
+    let world = World::of(&app, provider).await;
+    let root = world.actor(Kind::Administrator);
+    let second = app.member_with("second@example.org", "administrator").await;
+    let lists: Vec<String> = operations()
+        .into_iter()
+        .filter(|operation| operation.parameters("query").contains(&"cursor".into()))
+        .map(|operation| operation.path)
+        .collect();
+    assert!(lists.len() >= 4, "{lists:?}");
+    for list in &lists {
+        let page = root.get(&format!("{list}?limit=1")).await.json();
+        let cursor = page["next_cursor"].as_str().unwrap_or_else(|| panic!("{list} has one page only"));
+        for (who, other) in lists.iter().map(|other| (root, other)).chain([(&second, list)]) {
+            let answer = who.get(&format!("{other}?cursor={cursor}")).await;
+            let is_own = std::ptr::eq(who, root) && other == list;
+            assert_eq!(answer.status.as_u16(), if is_own { 200 } else { 422 }, "{list}'s in {other}: {}", answer.text);
+        }
     }
 }
