@@ -11,6 +11,7 @@ use crate::{
         shapes::{DeviceName, IssuerName, NetworkAddress, Outcome, SubjectName},
     },
     audit::{Detail, Event},
+    documents::Classification,
 };
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -35,6 +36,9 @@ pub struct ExportContents {
     /// The identities at other services.
     #[schema(max_items = 1000)]
     identities: Vec<ExportedIdentity>,
+    /// The documents, the newest first.
+    #[schema(max_items = 1000)]
+    documents: Vec<ExportedDocument>,
     /// What happened to the account, and what its owner did to others; of each the newest ten thousand.
     #[schema(max_items = 20_000)]
     events: Vec<ExportedEvent>,
@@ -98,6 +102,21 @@ struct ExportedIdentity {
     subject: SubjectName,
     linked_at: OffsetDateTime,
     last_used_at: Option<OffsetDateTime>,
+}
+
+/// A document, in an export.
+#[derive(ToSchema)]
+struct ExportedDocument {
+    id: Uuid,
+    title: Name,
+    /// What it says, in HTML.
+    #[schema(max_length = 4000, pattern = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
+    body: String,
+    department: Option<Name>,
+    classification: Classification,
+    created_at: OffsetDateTime,
+    updated_at: OffsetDateTime,
+    deleted_at: Option<OffsetDateTime>,
 }
 
 /// An event, in an export.

@@ -19,6 +19,7 @@ use uuid::Uuid;
 #[derive(Clone, Copy)]
 enum Kind {
     Id,
+    Ids,
     Flag,
     Number,
     /// A word or a sentence of ours, or a name that passed its rules.
@@ -29,12 +30,16 @@ enum Kind {
 }
 
 /// The closed list of fields.
-const FIELDS: [(&str, Kind, &str); 28] = [
+const FIELDS: [(&str, Kind, &str); 34] = [
     ("added", Kind::Rights, "What was given."),
     ("after", Kind::Rights, "What is held or allowed from now on."),
     ("before", Kind::Rights, "What was held or allowed until now."),
     ("by", Kind::Word, "The schedule, or the command line."),
+    ("classification", Kind::Word, "How much harm would come of the document's being known."),
     ("count", Kind::Number, "How many."),
+    ("document", Kind::Id, "The document."),
+    ("editor_roles", Kind::Words, "Roles that may edit the document."),
+    ("editors", Kind::Ids, "Accounts that may edit the document."),
     ("export", Kind::Id, "The export."),
     ("fields", Kind::Words, "Which fields were changed."),
     ("identity", Kind::Id, "The identity at another service."),
@@ -58,6 +63,8 @@ const FIELDS: [(&str, Kind, &str); 28] = [
     ("sessions", Kind::Number, "How many sessions ended."),
     ("transport", Kind::Word, "How the session is carried."),
     ("try", Kind::Number, "Which try it was."),
+    ("viewer_roles", Kind::Words, "Roles that may read the document."),
+    ("viewers", Kind::Ids, "Accounts that may read the document."),
 ];
 
 /// Longest word, in characters: an issuer's address.
@@ -69,7 +76,8 @@ impl Kind {
     fn admits(self, value: &Value) -> bool {
         let all = |of: fn(&Value) -> bool| value.as_array().is_some_and(|items| items.len() <= MOST && items.iter().all(of));
         match self {
-            Self::Id => value.as_str().is_some_and(|text| Uuid::try_parse(text).is_ok()),
+            Self::Id => is_id(value),
+            Self::Ids => all(is_id),
             Self::Flag => value.is_boolean(),
             Self::Number => value.is_i64() || value.is_u64(),
             Self::Word => is_word(value),
@@ -80,9 +88,11 @@ impl Kind {
 
     fn schema(self) -> Schema {
         let text = || ObjectBuilder::new().schema_type(Type::String);
+        let id = || text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
         let word = || text().min_length(Some(1)).max_length(Some(LONGEST)).pattern(Some(r"^[^\x00-\x1f\x7f]+$"));
         match self {
-            Self::Id => text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid))).into(),
+            Self::Id => id().into(),
+            Self::Ids => ArrayBuilder::new().items(id()).max_items(Some(MOST)).into(),
             Self::Flag => ObjectBuilder::new().schema_type(Type::Boolean).into(),
             Self::Number => {
                 let number = ObjectBuilder::new().schema_type(Type::Integer).format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)));
@@ -97,6 +107,10 @@ impl Kind {
             }
         }
     }
+}
+
+fn is_id(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| Uuid::try_parse(text).is_ok())
 }
 
 fn is_word(value: &Value) -> bool {

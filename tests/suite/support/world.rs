@@ -24,6 +24,7 @@ use uuid::Uuid;
 /// Whose the records are.
 pub const OWNER: &str = "ada@example.org";
 const OTHER: &str = "bob@example.org";
+const MANAGER: &str = "mary@example.org";
 const OTHER_DEPARTMENT: &str = "carol@example.org";
 const DISABLED: &str = "eve@example.org";
 const ADMINISTRATOR: &str = "root@example.org";
@@ -36,6 +37,7 @@ pub enum Kind {
     Member,
     Other,
     OtherDepartment,
+    Manager,
     Administrator,
     StaleMember,
     StaleAdministrator,
@@ -50,6 +52,7 @@ impl Kind {
             Self::Member => "member",
             Self::Other => "other",
             Self::OtherDepartment => "elsewhere",
+            Self::Manager => "manager",
             Self::Administrator => "admin",
             Self::StaleMember => "member-stale",
             Self::StaleAdministrator => "admin-stale",
@@ -57,9 +60,13 @@ impl Kind {
         }
     }
 
-    /// Whether they hold this permission.
-    pub fn may(self, _permission: &str) -> bool {
-        matches!(self, Self::Administrator | Self::StaleAdministrator)
+    /// Whether they hold this permission, as long as they are let in.
+    pub fn may(self, permission: &str) -> bool {
+        match permission {
+            "documents:read" | "documents:write" => self != Self::Anonymous,
+            "documents:manage" => matches!(self, Self::Manager | Self::Administrator | Self::StaleAdministrator),
+            _ => matches!(self, Self::Administrator | Self::StaleAdministrator),
+        }
     }
 
     /// Whether their proof is too old for what changes an account or authority.
@@ -74,7 +81,8 @@ impl Kind {
             Self::Member => "whose the records are, signed in with a passkey a moment ago",
             Self::Other => "another member of the same department",
             Self::OtherDepartment => "a member of another department",
-            Self::Administrator => "somebody with the role `administrator`, signed in with a passkey a moment ago",
+            Self::Manager => "a member with the role `manager`, of the same department",
+            Self::Administrator => "somebody with the role `administrator`, of no department, signed in with a passkey a moment ago",
             Self::StaleMember => "the member, in a session whose proof is older than ten minutes",
             Self::StaleAdministrator => "the administrator, in a session whose proof is older than ten minutes",
             Self::Disabled => "somebody whose account was disabled after they signed in",
@@ -159,6 +167,10 @@ impl<'a> World<'a> {
         for email in [OTHER, OTHER_DEPARTMENT, DISABLED] {
             others.push(with_passkey(app.member(email).await).await.0);
         }
+        let (mut manager, _) = with_passkey(app.member_with(MANAGER, "manager").await).await;
+        for (email, department) in [(OWNER, "Engineering"), (OTHER, "Engineering"), (MANAGER, "Engineering"), (OTHER_DEPARTMENT, "Board")] {
+            app.place(email, department).await;
+        }
         let stale = [signed_in(app, Kind::StaleMember, &mut ada).await, signed_in(app, Kind::StaleAdministrator, &mut root).await];
         let step = Duration::minutes(11);
         app.clock.advance(step);
@@ -168,10 +180,11 @@ impl<'a> World<'a> {
         callers.push(signed_in(app, Kind::Member, &mut ada).await);
         callers.push(signed_in(app, Kind::Other, &mut others[0]).await);
         callers.push(signed_in(app, Kind::OtherDepartment, &mut others[1]).await);
+        callers.push(signed_in(app, Kind::Manager, &mut manager).await);
         callers.push(signed_in(app, Kind::Administrator, &mut root).await);
         callers.extend(stale);
         callers.push(signed_in(app, Kind::Disabled, &mut others[2]).await);
-        for caller in callers.iter().filter(|caller| [Kind::Member, Kind::Other, Kind::OtherDepartment, Kind::Administrator].contains(&caller.kind)) {
+        for caller in callers.iter().filter(|caller| ![Kind::Anonymous, Kind::Disabled].contains(&caller.kind) && !caller.kind.is_stale()) {
             caller.cookie.as_ref().unwrap().agree_by_mail().await;
         }
 
@@ -179,7 +192,8 @@ impl<'a> World<'a> {
         let (ids, authenticator) = records(app, &callers, &mut ada, linked.json()["id"].as_str().unwrap()).await;
         let mut world = World { app, callers, ids, bodies: BTreeMap::new(), provider, begun, authenticator };
         world.bodies = world.sendable(&mut ada, &recovery_code).await;
-        world.arrange().await;
+        let path = format!("/v1/users/{}/disabled", app.id_of(DISABLED).await);
+        assert_eq!(world.actor(Kind::Administrator).put(&path, json!({ "disabled": true })).await.status, 200);
         app.all_letters_sent().await;
         world
     }
@@ -191,17 +205,6 @@ impl<'a> World<'a> {
     /// The cookie session of somebody.
     pub fn actor(&self, kind: Kind) -> &Actor<'a> {
         self.caller(kind).cookie.as_ref().unwrap()
-    }
-
-    /// Departments, and who is disabled.
-    async fn arrange(&self) {
-        let root = self.actor(Kind::Administrator);
-        for (email, department) in [(OWNER, "Engineering"), (OTHER, "Engineering"), (OTHER_DEPARTMENT, "Board")] {
-            let path = format!("/v1/users/{}/department", self.app.id_of(email).await);
-            assert_eq!(root.put(&path, json!({ "department": department })).await.status, 200);
-        }
-        let path = format!("/v1/users/{}/disabled", self.app.id_of(DISABLED).await);
-        assert_eq!(root.put(&path, json!({ "disabled": true })).await.status, 200);
     }
 
     /// With the ids of the first member's records.
@@ -227,7 +230,10 @@ impl<'a> World<'a> {
 
     /// A whole call.
     pub fn call(&self, actor: &Actor<'_>, operation: &Operation, url: &str) -> RequestBuilder {
-        let request = actor.request(operation.method.clone(), url);
+        let mut request = actor.request(operation.method.clone(), url);
+        if operation.parameters("header").contains(&"If-Match".into()) {
+            request = request.header("if-match", "*");
+        }
         match operation.name().as_str() {
             "POST /v1/auth/oauth/{provider}/callback" => request.header("cookie", &self.begun.cookie).json(&self.provider.authorize(&self.begun.url)),
             "POST /v1/me/mfa/totp/confirm" => request.json(&json!({ "code": self.authenticator.code(self.app) })),
@@ -240,9 +246,12 @@ impl<'a> World<'a> {
 
     /// What has to be so before this call means anything.
     pub async fn prepare(&self, operation: &Operation) {
-        if operation.name() == "DELETE /v1/me/mfa/totp" {
-            sqlx::query("UPDATE totp SET confirmed_at = created_at").execute(&self.app.database.pool).await.unwrap();
-        }
+        let sql = match operation.name().as_str() {
+            "DELETE /v1/me/mfa/totp" => "UPDATE totp SET confirmed_at = created_at",
+            "POST /v1/documents/{id}/restore" => "UPDATE documents SET deleted_at = updated_at",
+            _ => return,
+        };
+        sqlx::query(sql).execute(&self.app.database.pool).await.unwrap();
     }
 
     /// Bodies that are right, where a sample is not.
@@ -270,6 +279,9 @@ impl<'a> World<'a> {
         let mut reset = link(app, Purpose::PasswordReset, OWNER, of_owner, None).await;
         reset["password"] = json!(NEW_PASSWORD);
         BTreeMap::from([
+            ("PATCH /v1/documents/{id}", json!({ "title": "Another plan" })),
+            ("POST /v1/documents", json!({ "title": "Plan", "body": "<p>Open at nine</p>", "classification": "internal" })),
+            ("PUT /v1/documents/{id}/shares", json!({ "viewers": [app.id_of(OTHER).await], "editors": [], "viewer_roles": [], "editor_roles": [] })),
             ("POST /v1/auth/account/keep", json!({ "token": keep })),
             ("POST /v1/auth/devices/trust", link(app, Purpose::TrustDevice, OWNER, of_owner, None).await),
             ("POST /v1/auth/email/confirm", link(app, Purpose::EmailChange, "ada.new@example.org", of_owner, None).await),
@@ -312,6 +324,8 @@ async fn records(app: &TestApp, callers: &[Caller<'_>], ada: &mut Device, identi
         invitation = text(&sent.json()["id"]);
     }
     let ids = BTreeMap::from([
+        // what is confidential nobody of the department reads but its owner and who answers for it
+        ("/v1/documents/", member.document("confidential", Some("Engineering")).await),
         ("/v1/invitations/", invitation),
         ("/v1/me/export/", text(&export["id"])),
         ("/v1/me/identities/", identity.to_owned()),
