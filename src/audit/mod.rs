@@ -3,20 +3,26 @@
 //!
 //! Personal details (address, device, e-mail) are sealed under a key of the person whose they are ([`subject_key`]): of the actor,
 //! else of the subject. Erasing somebody deletes that key, and what remains is anonymous. Refusals that strangers cause are written only after their quota.
+//! A job chains what was written ([`chain`]), so that a change by somebody else shows.
 //! Practices 11.audit, 8.redaction. Attacks: `tests/suite/attacks/s02_credentials/`.
 
 pub mod alerts;
+pub mod chain;
 mod detail;
 pub mod store;
 pub mod subject_key;
 
 pub use detail::Detail;
 
-use crate::platform::{crypto, db::StoreError, keyring::Keyring};
+use crate::platform::{
+    crypto,
+    db::StoreError,
+    keyring::{KeyBytes, Keyring},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
-use std::net::IpAddr;
+use std::{collections::HashMap, net::IpAddr};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -146,6 +152,10 @@ events! {
     DocumentDeleted = "document.deleted";
     /// A document was restored.
     DocumentRestored = "document.restored";
+    /// What was old enough was removed from this log by its owner; `detail` has the last that went, and how many went.
+    AuditPruned = "audit.pruned";
+    /// Events were exported with their personal parts by the command line.
+    AuditOpened = "audit.opened";
     /// An alert: one network fails to sign in to many accounts.
     CredentialStuffing = "alert.credential_stuffing";
     /// An alert: many accounts fail from many networks.
@@ -276,15 +286,27 @@ pub async fn list(connection: &mut PgConnection, keyring: &Keyring, filter: &Fil
     let owners: Vec<Uuid> = rows.iter().filter_map(|row| row.actor.or(row.subject)).collect();
     let keys = subject_key::of(connection, keyring, &owners).await?;
     let open = |row: store::Row| {
-        let plain = match row.actor.or(row.subject).filter(|_| row.key_version.is_none()) {
-            Some(owner) => keys.get(&owner).and_then(|key| crypto::open(key.expose(), row.id.as_bytes(), &row.sealed).ok()),
-            None => subject_key::open_nobodys(keyring, row.key_version, row.id.as_bytes(), &row.sealed),
-        };
-        let personal = plain.and_then(|plain| serde_json::from_slice(&plain).ok());
+        let personal = opened(keyring, &keys, row.id, row.actor.or(row.subject), row.key_version, &row.sealed);
         let store::Row { id, at, event, outcome, actor, subject, request, detail, .. } = row;
         Recorded { id, at, event, outcome, actor, subject, request, detail: Detail::to_show(detail), personal }
     };
     Ok(rows.into_iter().map(open).collect())
+}
+
+/// The personal part of an event, where the key of the person whose it is still exists.
+fn opened(
+    keyring: &Keyring,
+    keys: &HashMap<Uuid, KeyBytes>,
+    id: Uuid,
+    owner: Option<Uuid>,
+    key_version: Option<i32>,
+    sealed: &[u8],
+) -> Option<Personal> {
+    let plain = match owner.filter(|_| key_version.is_none()) {
+        Some(owner) => keys.get(&owner).and_then(|key| crypto::open(key.expose(), id.as_bytes(), sealed).ok()),
+        None => subject_key::open_nobodys(keyring, key_version, id.as_bytes(), sealed),
+    };
+    serde_json::from_slice(&plain?).ok()
 }
 
 /// Which events to list.

@@ -2,6 +2,7 @@
 //! a schema that is behind.
 
 mod admin;
+mod audit;
 mod check;
 mod health;
 mod keys;
@@ -78,6 +79,9 @@ enum Command {
     /// Administrators.
     #[command(subcommand)]
     Admin(admin::Command),
+    /// The audit log: is it whole, what is in it, what may go.
+    #[command(subcommand)]
+    Audit(audit::Command),
 }
 
 impl Cli {
@@ -93,6 +97,7 @@ impl Cli {
             Command::Secrets(args) => secrets::run(&args),
             Command::Migrate => migrate(&Settings::for_migration()?).await,
             Command::Admin(command) => admin::run(command, &Settings::from_process()?).await,
+            Command::Audit(command) => audit::run(command, &Settings::from_process()?).await,
             Command::Keys(command) => keys::run(command, &Settings::from_process()?).await,
             Command::Openapi => {
                 // a reader that has seen enough (`| head`) is no fault of ours
@@ -119,6 +124,8 @@ struct Opened {
     pool: PgPool,
     /// How connections are made that are none of the pool's.
     connect: PgConnectOptions,
+    /// The same for the owner of the database, where the settings have them.
+    owner: PgConnectOptions,
     keyring: Keyring,
     /// The private cluster, if there is one: it lives as long as this.
     local: Option<LocalPostgres>,
@@ -135,7 +142,7 @@ async fn open(settings: &Settings, clock: &Clock) -> anyhow::Result<Opened> {
     db::reach(&database.service).await.context("cannot reach the database (DATABASE_URL)")?;
     db::check_schema(&pool).await?;
     let keyring = Keyring::open(&pool, &key_encryption_key(settings)?, settings.token_algorithm, clock.now()).await?;
-    Ok(Opened { pool, connect, keyring, local })
+    Ok(Opened { pool, connect, owner: database.owner, keyring, local })
 }
 
 /// Password hashing as the settings say.
@@ -199,7 +206,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
 async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result<(Service, Option<LocalPostgres>)> {
     let clock = Clock::system();
     let policies = policies(&settings)?;
-    let Opened { pool, connect, keyring, local } = open(&settings, &clock).await?;
+    let Opened { pool, connect, keyring, local, .. } = open(&settings, &clock).await?;
     let passwords = passwords(&settings, &keyring)?;
     let certificates = match settings.tls.clone() {
         Tls::Files(paths) => Some(Certificates::Files(paths)),

@@ -1,7 +1,9 @@
-//! Measures for operators what no request tells: how full the pool of connections is, how old the feed and the outbox are.
+//! Measures for operators what no request tells: how full the pool of connections is, how old the feed, the outbox and
+//! the queue of the audit chain are.
 //! Practice 8.alerts. Tests: `tests/suite/contract/metrics.rs`.
 
 use crate::{
+    audit::chain,
     platform::{
         db::StoreError,
         outbox::{self, Backlog},
@@ -27,9 +29,13 @@ pub(super) async fn measure(state: &State) -> Result<(), StoreError> {
     let begun = Instant::now();
     let connection = state.pool.acquire().await;
     histogram!("portcullis_database_acquire_seconds").record(begun.elapsed());
-    let Backlog { waiting, dead, oldest } = outbox::backlog(&mut *connection?).await?;
+    let mut connection = connection?;
+    let Backlog { waiting, dead, oldest } = outbox::backlog(&mut connection).await?;
     gauge!("portcullis_letters_waiting").set(waiting as f64);
     gauge!("portcullis_letters_dead").set(dead as f64);
     gauge!("portcullis_letters_oldest_seconds").set(oldest.map_or(0.0, |oldest| (state.clock.now() - oldest).as_seconds_f64()));
+    let chain::Backlog { waiting, oldest } = chain::backlog(&mut connection).await?;
+    gauge!("portcullis_audit_unchained").set(waiting as f64);
+    gauge!("portcullis_audit_unchained_oldest_seconds").set(oldest.map_or(0.0, |oldest| (state.clock.now() - oldest).as_seconds_f64()));
     Ok(())
 }

@@ -10,6 +10,7 @@ mod keys;
 mod purge;
 
 use crate::{
+    audit::chain,
     edge::rate_limit::{self, buckets::Buckets},
     platform::{
         db::{self, StoreError},
@@ -42,6 +43,8 @@ const ALERT_ROUND: Duration = Duration::from_secs(5);
 const EXPORT_ROUND: Duration = Duration::from_secs(5);
 /// How often a Redis that is away is looked for.
 const REDIS_ROUND: Duration = Duration::from_secs(1);
+/// How often events are chained: so long one can be changed unseen.
+const CHAIN_ROUND: Duration = Duration::from_secs(2);
 /// How often accounts to erase, expired rows and buckets are looked for.
 const PURGE_ROUND: Duration = Duration::from_secs(60);
 /// How often the metrics recorder tidies its histograms and gauges are set.
@@ -81,6 +84,9 @@ impl Jobs {
             schedule("alerts", ALERT_ROUND, None).run(state, |state| async move {
                 state.signals.write(&state.pool).await?;
                 alone(&state, "alerts", alerts::look(&state)).await
+            }),
+            schedule("audit_chain", CHAIN_ROUND, None).run(state, |state| async move {
+                alone(&state, "audit_chain_round", chain::append(&state.pool, &state.keyring, &state.clock)).await
             }),
             schedule("erasures", PURGE_ROUND, None).run(state, |state| async move { alone(&state, "erasures", erasure::erase_due(&state)).await }),
             schedule("purges", PURGE_ROUND, None).run(state, |state| async move { alone(&state, "purges", purge::purge(&state)).await }),
@@ -133,7 +139,8 @@ pub async fn run_all(state: &State) -> Result<(), StoreError> {
     export::make_all(state).await?;
     erasure::erase_due(state).await?;
     keys::keep_fresh(state).await?;
-    purge::purge(state).await
+    purge::purge(state).await?;
+    chain::append(&state.pool, &state.keyring, &state.clock).await
 }
 
 async fn alone(state: &State, name: &str, work: impl Future<Output = Result<(), StoreError>> + Send) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey},
     constant_time, digest, hmac, pbkdf2, rand,
+    signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey},
 };
 use base64::{
     Engine,
@@ -147,6 +148,47 @@ pub fn open(key: &[u8; 32], context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Un
     Ok(buffer)
 }
 
+/// An Ed25519 signature (RFC 8032) by the key that grows from this seed.
+///
+/// # Errors
+/// [`Unsealable`] when the library refuses, which it does for no seed of this length.
+pub fn sign(seed: &[u8; 32], message: &[u8]) -> Result<[u8; 64], Unsealable> {
+    let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| Unsealable)?;
+    pair.sign(message).as_ref().try_into().map_err(|_| Unsealable)
+}
+
+/// The public half of that key.
+///
+/// # Errors
+/// As [`sign`].
+pub fn public_key(seed: &[u8; 32]) -> Result<[u8; 32], Unsealable> {
+    let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| Unsealable)?;
+    pair.public_key().as_ref().try_into().map_err(|_| Unsealable)
+}
+
+/// Whether [`sign`] made this with the seed of this public key.
+#[must_use]
+pub fn is_signed(public: &[u8; 32], message: &[u8], signature: &[u8]) -> bool {
+    UnparsedPublicKey::new(&ED25519, public).verify(message, signature).is_ok()
+}
+
+/// Lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+}
+
+/// Reads [`hex`].
+#[must_use]
+pub fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks(2).map(|pair| match pair {
+        [high, low] => Some(u8::try_from(char::from(*high).to_digit(16)? << 4 | char::from(*low).to_digit(16)?).ok()?),
+        _ => None,
+    });
+    pairs.collect()
+}
+
 /// What Postgres stores of a password instead of it (RFC 5803 with SCRAM-SHA-256, RFC 7677): sent in its place, the password reaches
 /// neither the server nor its log. `None`: the password is not ASCII, and its normal form would have to be agreed on.
 #[must_use]
@@ -178,6 +220,19 @@ mod tests {
         assert!(open(&key, b"row 1", &sealed[..5]).is_err());
         sealed[NONCE_LEN] ^= 1;
         assert!(open(&key, b"row 1", &sealed).is_err());
+    }
+
+    #[test]
+    fn a_signature_is_of_one_key_and_one_message() {
+        // RFC 8032 §7.1, test 2
+        let seed: [u8; 32] = from_hex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb").unwrap().try_into().unwrap();
+        let public = public_key(&seed).unwrap();
+        assert_eq!(hex(&public), "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
+        let signature = sign(&seed, &[0x72]).unwrap();
+        assert!(hex(&signature).starts_with("92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"));
+        assert!(is_signed(&public, &[0x72], &signature));
+        assert!(!is_signed(&public, &[0x73], &signature) && !is_signed(&public_key(&random()).unwrap(), &[0x72], &signature));
+        assert!(from_hex("0").is_none() && from_hex("0g").is_none());
     }
 
     #[test]

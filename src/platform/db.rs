@@ -54,6 +54,9 @@ pub enum StoreError {
     /// It could not be written down or read.
     #[error(transparent)]
     Encode(#[from] serde_json::Error),
+    /// Somebody changed what only we write.
+    #[error("what is stored is not what was written: {0}")]
+    Altered(&'static str),
 }
 
 /// Connections that act as [`RUNTIME_ROLE`], whoever logged in.
@@ -147,7 +150,8 @@ async fn login_powers(connection: &mut PgConnection) -> Result<Vec<String>, sqlx
                       OR EXISTS (SELECT FROM pg_attribute c, aclexplode(c.attacl) a WHERE a.grantee = r.oid)) AS "has_grants!",
                   EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(c.relacl) a
                       WHERE n.nspname = 'public' AND a.grantee = 0) AS "everybody_has_grants!",
-                  coalesce(has_table_privilege(r.oid, to_regclass('public.audit_events')::oid, 'UPDATE, DELETE, TRUNCATE'), false)
+                  EXISTS (SELECT FROM unnest(ARRAY['audit_events', 'audit_chain', 'audit_heads', 'audit_checkpoints']) t
+                      WHERE coalesce(has_table_privilege(r.oid, to_regclass('public.' || t)::oid, 'UPDATE, DELETE, TRUNCATE'), false))
                       AS "changes_events!",
                   EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid AND m.admin_option) AS "administers!",
                   EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -57,6 +57,8 @@ pub const METRICS: &[Metric] = &[
     counter("portcullis_logins_total", "outcome", "sign-ins: `ok`, `refused`, and `second_factor`, which was asked for"),
     counter("portcullis_refresh_replays_total", "", "sessions that ended because a refresh token came twice"),
     counter("portcullis_audit_events_total", "event", "audit events, by kind"),
+    gauge("portcullis_audit_unchained", "", "audit events that wait for the chainer"),
+    gauge("portcullis_audit_unchained_oldest_seconds", "", "how long the oldest of them has waited"),
     gauge("portcullis_password_hash_pending", "", "passwords that are hashed or wait for it"),
     gauge("portcullis_password_hash_queue_limit", "", "passwords that may wait"),
     histogram("portcullis_password_hash_wait_seconds", "", "how long a password waited for a thread"),

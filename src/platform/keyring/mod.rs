@@ -7,6 +7,7 @@
 //! Practices 2.encrypted-sessions, 2.jwt-signing, 9.rotate, 9.never-hardcode.
 //! Attacks: `tests/suite/attacks/s09_secrets/`, `tests/suite/attacks/s02_credentials/old_keys.rs`.
 
+mod attest;
 pub mod signing;
 pub mod store;
 
@@ -82,6 +83,8 @@ purposes! {
     Passkey = "passkey";
     /// Seals the cursors of lists.
     Cursor = "cursor";
+    /// Signs the heads of the audit chain.
+    AuditChain = "audit_chain";
 }
 
 impl Purpose {

@@ -1,6 +1,7 @@
 //! What people do, from end to end.
 
 mod administration;
+mod audit_log;
 mod deployment;
 mod devices;
 mod documents;

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod canaries;
+pub mod chain;
 pub mod counts;
 pub mod device;
 pub mod documents;

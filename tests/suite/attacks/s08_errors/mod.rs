@@ -1,3 +1,4 @@
+mod altered_audit_log;
 mod forged_traces;
 mod inside_of_errors;
 mod leaking_log_lines;
