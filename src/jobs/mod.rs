@@ -10,7 +10,7 @@ mod keys;
 mod purge;
 
 use crate::{
-    audit::chain,
+    audit::chain::{self, Memory},
     edge::rate_limit::{self, buckets::Buckets},
     platform::{
         db::{self, StoreError},
@@ -62,7 +62,7 @@ impl Jobs {
     #[must_use]
     pub fn start(state: &State, mailer: Mailer, feed: PgConnectOptions, buckets: Buckets, recorder: PrometheusHandle) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let mailer = Arc::new(mailer);
+        let (mailer, memory) = (Arc::new(mailer), Arc::new(Memory::default()));
         let schedule = |name, period, wake: Option<&Arc<Notify>>| Schedule { name, period, wake: wake.cloned(), stopped: stopped.clone() };
         let State { pool, revocations, keyring, clock, .. } = state.clone();
         let feed = Feed { options: feed, pool, revocations, keyring, clock };
@@ -85,8 +85,9 @@ impl Jobs {
                 state.signals.write(&state.pool).await?;
                 alone(&state, "alerts", alerts::look(&state)).await
             }),
-            schedule("audit_chain", CHAIN_ROUND, None).run(state, |state| async move {
-                alone(&state, "audit_chain_round", chain::append(&state.pool, &state.keyring, &state.clock)).await
+            schedule("audit_chain", CHAIN_ROUND, None).run(state, move |state| {
+                let memory = Arc::clone(&memory);
+                async move { alone(&state, "audit_chain_round", chain::append(&state.pool, &state.keyring, &state.clock, &memory)).await }
             }),
             schedule("erasures", PURGE_ROUND, None).run(state, |state| async move { alone(&state, "erasures", erasure::erase_due(&state)).await }),
             schedule("purges", PURGE_ROUND, None).run(state, |state| async move { alone(&state, "purges", purge::purge(&state)).await }),
@@ -140,7 +141,7 @@ pub async fn run_all(state: &State) -> Result<(), StoreError> {
     erasure::erase_due(state).await?;
     keys::keep_fresh(state).await?;
     purge::purge(state).await?;
-    chain::append(&state.pool, &state.keyring, &state.clock).await
+    chain::append(&state.pool, &state.keyring, &state.clock, &Memory::default()).await
 }
 
 async fn alone(state: &State, name: &str, work: impl Future<Output = Result<(), StoreError>> + Send) -> Result<(), StoreError> {

@@ -19,7 +19,11 @@ use crate::platform::{
     keyring::{Keyring, Purpose},
 };
 use sqlx::{PgConnection, PgPool};
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{Mutex, PoisonError},
+};
 use store::{Link, Signed};
 use uuid::Uuid;
 
@@ -60,6 +64,21 @@ impl FromStr for Head {
     }
 }
 
+/// The newest head that this process signed. A chain without it was cut or written anew behind the running service's back: that needs no
+/// anchor to be seen, and ends with the process.
+#[derive(Debug, Default)]
+pub struct Memory(Mutex<Option<Head>>);
+
+impl Memory {
+    fn get(&self) -> Option<Head> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, head: Head) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
+    }
+}
+
 /// How much waits for the chainer.
 #[derive(Debug, Clone, Copy)]
 pub struct Backlog {
@@ -81,16 +100,16 @@ pub async fn backlog(connection: &mut PgConnection) -> Result<Backlog, sqlx::Err
 ///
 /// # Errors
 /// [`StoreError`]; [`StoreError::Altered`] where the chain does not end with what we signed: nothing is appended to it then.
-pub async fn append(pool: &PgPool, keyring: &Keyring, clock: &Clock) -> Result<(), StoreError> {
+pub async fn append(pool: &PgPool, keyring: &Keyring, clock: &Clock, memory: &Memory) -> Result<(), StoreError> {
     let mut last = Uuid::nil();
-    while let Some(next) = append_batch(pool, keyring, clock, last).await? {
+    while let Some(next) = append_batch(pool, keyring, clock, memory, last).await? {
         last = next;
     }
     Ok(())
 }
 
 /// Chains what waits beyond this event. Gives the last that it looked at, unless that was all.
-async fn append_batch(pool: &PgPool, keyring: &Keyring, clock: &Clock, beyond: Uuid) -> Result<Option<Uuid>, StoreError> {
+async fn append_batch(pool: &PgPool, keyring: &Keyring, clock: &Clock, memory: &Memory, beyond: Uuid) -> Result<Option<Uuid>, StoreError> {
     let mut transaction = pool.begin().await?;
     store::lock(&mut transaction).await?;
     let waiting = store::waiting(&mut transaction, beyond, BATCH).await?;
@@ -99,6 +118,7 @@ async fn append_batch(pool: &PgPool, keyring: &Keyring, clock: &Clock, beyond: U
     let events = store::events(&mut transaction, &waiting).await?;
     if !events.is_empty() {
         let end = end_that_we_signed(&mut transaction, keyring).await?;
+        must_hold(&mut transaction, keyring, memory.get().as_ref()).await?;
         let mut head = end.clone();
         let mut links = Vec::with_capacity(events.len());
         for event in &events {
@@ -112,6 +132,7 @@ async fn append_batch(pool: &PgPool, keyring: &Keyring, clock: &Clock, beyond: U
         store::insert_head(&mut transaction, end.seq, &head, now, key_version, &signature).await?;
         transaction.commit().await?;
         tracing::info!(seq = head.seq, head = %head, "audit chain head");
+        memory.set(head);
     }
     Ok(Some(newest).filter(|_| waiting.len() as i64 == BATCH))
 }
@@ -131,6 +152,17 @@ async fn end_that_we_signed(connection: &mut PgConnection, keyring: &Keyring) ->
     };
     let head = head_of(&signed).filter(|head| is_its_end && is_ours(keyring, &signed, head));
     head.ok_or(StoreError::Altered("the audit chain does not end with its signed head: see `portcullis audit verify`"))
+}
+
+/// Refuses a chain that has lost this head otherwise than by its owner's pruning.
+async fn must_hold(connection: &mut PgConnection, keyring: &Keyring, known: Option<&Head>) -> Result<(), StoreError> {
+    let Some(known) = known else { return Ok(()) };
+    if store::has_link(connection, known).await? {
+        return Ok(());
+    }
+    let newest = store::checkpoints(connection).await?.pop().filter(|checkpoint| checkpoint.seq >= known.seq);
+    let is_pruned = newest.is_some_and(|newest| head_of(&newest).is_some_and(|head| is_ours(keyring, &newest, &head)));
+    if is_pruned { Ok(()) } else { Err(StoreError::Altered("the audit chain has lost a head that this process signed")) }
 }
 
 fn head_of(signed: &Signed) -> Option<Head> {

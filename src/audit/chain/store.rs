@@ -180,6 +180,13 @@ pub(super) async fn last_link(connection: &mut PgConnection) -> Result<Option<Li
     sqlx::query_as!(Link, "SELECT seq, event_id, hash FROM audit_chain ORDER BY seq DESC LIMIT 1").fetch_optional(connection).await
 }
 
+/// Whether the chain has exactly this at its place.
+pub(super) async fn has_link(connection: &mut PgConnection, head: &Head) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM audit_chain WHERE seq = $1 AND hash = $2) AS "is!""#, head.seq, &head.hash)
+        .fetch_one(connection)
+        .await
+}
+
 /// The newest head; where there is none any more, the newest checkpoint.
 pub(super) async fn last_signed(connection: &mut PgConnection) -> Result<Option<Signed>, sqlx::Error> {
     let head =

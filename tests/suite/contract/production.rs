@@ -152,6 +152,10 @@ async fn check_and_a_start_in_production_list_everything_at_once() {
         (format!("GRANT pg_monitor TO {login} WITH ADMIN OPTION"), "its login may give roles to others"),
         (format!("CREATE SCHEMA theirs; GRANT CREATE ON SCHEMA theirs TO {login}"), "its login may create tables or schemas"),
         ("GRANT TRUNCATE ON audit_events TO portcullis_runtime".to_owned(), "the role portcullis_runtime may change audit events"),
+        (
+            "REVOKE TRUNCATE ON audit_events FROM portcullis_runtime; GRANT UPDATE ON audit_heads TO portcullis_runtime".to_owned(),
+            "the role portcullis_runtime may change audit events",
+        ),
         ("GRANT SELECT ON keyring TO PUBLIC".to_owned(), "has grants that everybody has"),
     ] {
         superuser.execute(AssertSqlSafe(grant)).await.unwrap();

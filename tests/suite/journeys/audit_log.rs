@@ -9,7 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use portcullis::{
     audit::{
         self, Entry, Event, Origin,
-        chain::{self, prune, verify::verify},
+        chain::{self, Memory, prune, verify::verify},
     },
     platform::db,
 };
@@ -35,8 +35,9 @@ async fn a_thousand_parallel_writes_are_chained_once_each_by_two_chainers() {
         .map(|_| {
             let (pool, keyring, clock, is_over) = (log.t.pool.clone(), keyring.clone(), clock.clone(), is_over.clone());
             tokio::spawn(async move {
+                let memory = Memory::default();
                 while !is_over.load(Ordering::Relaxed) {
-                    chain::append(&pool, &keyring, &clock).await.unwrap();
+                    chain::append(&pool, &keyring, &clock, &memory).await.unwrap();
                 }
             })
         })
@@ -93,6 +94,18 @@ async fn an_event_that_commits_late_is_chained_late() {
     assert_eq!(log.head().await.seq, 4);
 }
 
+#[tokio::test]
+async fn events_from_before_the_chain_are_chained() {
+    let mut log = AuditLog::of(&[]).await;
+    log.run("DROP TRIGGER audit_events_queue ON audit_events; DROP FUNCTION queue_for_chain; DROP TABLE audit_unchained, audit_chain, audit_heads, audit_checkpoints").await;
+    log.write(5).await;
+    let migration = db::MIGRATIONS.iter().find(|migration| migration.version == 16).unwrap();
+    log.run(migration.sql.as_str()).await;
+    log.write(1).await;
+    log.chain().await.unwrap();
+    assert_eq!(log.head().await.seq, 6);
+}
+
 #[actix_web::test]
 async fn a_running_service_chains_by_itself() {
     let app = TestApp::start().await;
@@ -140,7 +153,7 @@ async fn what_is_pruned_leaves_the_rest_provable() {
     assert_eq!((&damage[..], found.start, found.links), (&[][..], 14, 4));
     log.chain().await.unwrap();
     let details: Vec<serde_json::Value> =
-        sqlx::query_scalar("SELECT detail FROM audit_events WHERE event = 'audit.pruned' ORDER BY id").fetch_all(&mut log.root).await.unwrap();
+        sqlx::query_scalar("SELECT detail FROM audit_events WHERE event = 'audit.pruned' ORDER BY detail").fetch_all(&mut log.root).await.unwrap();
     assert_eq!(details, [serde_json::json!({ "through": 8, "events": 8 }), serde_json::json!({ "through": 14, "events": 6 })]);
     let public = log.t.keyring.attesting_key(portcullis::platform::keyring::Purpose::AuditChain, 1).unwrap();
     assert_eq!(read_by_somebody_else(&log.export().await, &public), 5, "and others can still follow");

@@ -9,7 +9,7 @@ use portcullis::{
     audit::{
         self, Entry, Event, Origin,
         chain::{
-            self, Head,
+            self, Head, Memory,
             export::{self, Part},
             verify::{self, Damage, Findings},
         },
@@ -23,6 +23,8 @@ pub struct AuditLog {
     pub t: TestDatabase,
     /// The attacker: somebody who owns the database and has none of the keys.
     pub root: PgConnection,
+    /// Of the running service.
+    pub memory: Memory,
 }
 
 impl AuditLog {
@@ -32,7 +34,7 @@ impl AuditLog {
         let t = TestDatabase::create().await;
         let name = t.feed.get_database().unwrap().to_owned();
         let root = PgConnection::connect_with(&t.superuser.clone().database(&name)).await.unwrap();
-        let log = Self { t, root };
+        let log = Self { t, root, memory: Memory::default() };
         for batch in batches {
             log.write(*batch).await;
             log.chain().await.unwrap();
@@ -53,7 +55,7 @@ impl AuditLog {
     }
 
     pub async fn chain(&self) -> Result<(), StoreError> {
-        chain::append(&self.t.pool, &self.t.keyring, &self.t.clock).await
+        chain::append(&self.t.pool, &self.t.keyring, &self.t.clock, &self.memory).await
     }
 
     pub async fn verify(&mut self, anchor: Option<&Head>) -> (Vec<Damage>, Findings) {

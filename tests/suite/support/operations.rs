@@ -1,7 +1,10 @@
 //! What the API document lists, and something to send to each of it.
 
 use super::app::{PASSWORD, TestApp};
-use portcullis::{api, audit::chain};
+use portcullis::{
+    api,
+    audit::chain::{self, Memory},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
@@ -146,7 +149,7 @@ pub fn texts(body: &Value) -> Vec<(String, String)> {
 /// them, whoever calls. What was recorded before is chained first, lest a job does it in between; what is recorded in between shows.
 pub async fn fingerprint(app: &TestApp) -> String {
     let pool = &app.database.pool;
-    chain::append(pool, &app.state.keyring, &app.clock).await.unwrap();
+    chain::append(pool, &app.state.keyring, &app.clock, &Memory::default()).await.unwrap();
     let tables =
         "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN ('_sqlx_migrations', 'alert_signals') ORDER BY 1";
     let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(pool).await.unwrap();

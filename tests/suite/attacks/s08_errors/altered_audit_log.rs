@@ -8,7 +8,7 @@ use crate::support::{
 };
 use portcullis::{
     audit::chain::{
-        Head,
+        Head, Memory,
         verify::{Damage, verify},
     },
     platform::{
@@ -175,11 +175,13 @@ async fn a_cut_tail_shows_against_a_head_of_before() {
     let (damage, _) = log.after(&["DELETE FROM audit_chain WHERE seq > 10", "DELETE FROM audit_heads WHERE seq > 8"], None).await;
     assert_eq!(damage[0], Damage::Unsigned { from: 9, to: 10 }, "in the midst of a batch");
 
-    // for good, and the service goes on
+    // for good: the running service knows what it signed, and goes on when it was started anew
     for statement in cut {
         log.run(statement).await;
     }
     log.write(4).await;
+    assert!(matches!(log.chain().await, Err(StoreError::Altered(_))));
+    log.memory = Memory::default();
     log.chain().await.unwrap();
     assert_eq!(log.verify(None).await.0, []);
     assert_eq!(log.verify(Some(&anchor)).await.0, [Damage::AnchorContradicted { seq: 12 }]);
