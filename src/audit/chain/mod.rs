@@ -4,6 +4,7 @@
 //! Events are written without it; a job appends them in batches ([`append`]), so that no request waits for another one's. What a batch
 //! ends with is signed and goes to the log: a head that an operator keeps elsewhere shows a tail that was cut. The service never
 //! extends what it did not sign. Tables, canonical form and limits: `docs/audit.md`.
+//! Practice 9.least-privilege.
 //! Attacks: `tests/suite/attacks/s08_errors/altered_audit_log.rs`.
 
 pub mod export;

@@ -153,7 +153,10 @@ async fn what_is_pruned_leaves_the_rest_provable() {
     assert_eq!((&damage[..], found.start, found.links), (&[][..], 14, 4));
     log.chain().await.unwrap();
     let details: Vec<serde_json::Value> =
-        sqlx::query_scalar("SELECT detail FROM audit_events WHERE event = 'audit.pruned' ORDER BY detail").fetch_all(&mut log.root).await.unwrap();
+        sqlx::query_scalar("SELECT detail FROM audit_events WHERE event = 'audit.pruned' ORDER BY (detail->>'through')::int")
+            .fetch_all(&mut log.root)
+            .await
+            .unwrap();
     assert_eq!(details, [serde_json::json!({ "through": 8, "events": 8 }), serde_json::json!({ "through": 14, "events": 6 })]);
     let public = log.t.keyring.attesting_key(portcullis::platform::keyring::Purpose::AuditChain, 1).unwrap();
     assert_eq!(read_by_somebody_else(&log.export().await, &public), 5, "and others can still follow");
