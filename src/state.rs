@@ -3,7 +3,7 @@
 use crate::{
     access::policy::Policies,
     audit::alerts::signals::Signals,
-    credentials::{federation::Federation, password::Passwords},
+    credentials::{api_key::UsedKeys, federation::Federation, password::Passwords},
     platform::{clock::Clock, keyring::Keyring, places::Places, redis::Redis, window::Windows},
     sessions::{revocation::Revocations, seen::Seen},
     settings::{Environment, Federated, Settings},
@@ -65,6 +65,8 @@ pub struct State {
     pub windows: Windows,
     /// Marks of use of sessions, until a job writes them.
     pub seen: Seen,
+    /// Marks of use of API keys, until a job writes them.
+    pub keys_used: UsedKeys,
     /// Marks of what was refused, until a job looks at them.
     pub signals: Signals,
     /// Tells the job that delivers letters that there is one.

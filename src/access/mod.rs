@@ -21,6 +21,9 @@ pub enum Transport {
     /// Somebody else's access token: there is no session here. Nobody asks for it, and it is not kept.
     #[serde(skip)]
     Outside,
+    /// An API key, of a person or of a service account: there is no session here either.
+    #[serde(skip)]
+    Key,
 }
 
 impl Transport {
@@ -31,6 +34,7 @@ impl Transport {
             Self::Cookie => "cookie",
             Self::Token => "token",
             Self::Outside => "outside",
+            Self::Key => "key",
         }
     }
 }
@@ -40,7 +44,7 @@ impl Transport {
 pub struct Principal {
     /// The account.
     pub account: Uuid,
-    /// The session that the request belongs to.
+    /// The session that the request belongs to; where a key carries it, the key's id.
     pub session: Uuid,
     /// How the session is carried.
     pub transport: Transport,
@@ -49,4 +53,12 @@ pub struct Principal {
     /// When the person last proved who they are.
     #[serde(with = "time::serde::rfc3339")]
     pub authenticated_at: OffsetDateTime,
+}
+
+impl Principal {
+    /// The API key that the request came with, if it came with one.
+    #[must_use]
+    pub fn key(&self) -> Option<Uuid> {
+        (self.transport == Transport::Key).then_some(self.session)
+    }
 }

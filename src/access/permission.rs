@@ -57,6 +57,8 @@ permissions! {
     DocumentsWrite = "documents:write";
     /// Answer for the documents of one's own department.
     DocumentsManage = "documents:manage";
+    /// List, make, change and delete service accounts and their keys.
+    ServiceAccountsManage = "service_accounts:manage";
 }
 
 /// A permission as a type.
@@ -136,6 +138,12 @@ impl Held {
             (Some(None), _) => true,
             (Some(Some(end)), Some(until)) => *end >= until,
         })
+    }
+
+    /// Only those of them that are among these: what an API key has of its account's.
+    #[must_use]
+    pub fn within(self, scopes: &Permissions) -> Self {
+        Self(self.0.into_iter().filter(|(permission, _)| scopes.0.contains(permission)).collect())
     }
 
     /// When the first of them runs out, if any does.

@@ -103,6 +103,33 @@ pub struct Person {
     pub session: Option<Uuid>,
 }
 
+/// Whose roles are set. One is never taken for the other: each has routes of its own.
+#[derive(Debug, Clone, Copy)]
+pub enum Subject {
+    /// A person's account.
+    Person(Uuid),
+    /// A service account.
+    Service(Uuid),
+}
+
+impl Subject {
+    /// The account.
+    #[must_use]
+    pub fn id(self) -> Uuid {
+        match self {
+            Self::Person(id) | Self::Service(id) => id,
+        }
+    }
+
+    /// The kind's name in the table `users`.
+    pub(super) fn kind(self) -> &'static str {
+        match self {
+            Self::Person(_) => "person",
+            Self::Service(_) => "service",
+        }
+    }
+}
+
 /// Who changes authority: a person, or the command line, which may do everything.
 #[derive(Debug, Clone, Copy)]
 pub enum Actor {
@@ -114,6 +141,7 @@ pub enum Actor {
 
 impl From<Principal> for Person {
     fn from(Principal { account, session, transport, assurance, .. }: Principal) -> Self {
+        // of a key it is the key, which is no session: a key changes no authority, whatever lets it in
         Self { account, by: None, assurance, session: (transport != Transport::Outside).then_some(session) }
     }
 }
@@ -195,12 +223,19 @@ pub async fn begin_change(connection: &mut PgConnection, actor: Actor, subject: 
     if demanded.is_some_and(|demanded| !held.holds(demanded)) {
         return Err(AccessError::BeyondOwn);
     }
-    if let Some(subject) = subject
-        && !held.covers(&store::all_permissions_of(connection, subject, now).await?.into_iter().collect())
-    {
-        return Err(AccessError::BeyondOwn);
+    if let Some(subject) = subject {
+        ensure_covers(connection, &held, subject, now).await?;
     }
     Ok(held)
+}
+
+/// Whether all that somebody may do, or would again when enabled, is held by who acts on them. To be asked behind [`begin_change`].
+///
+/// # Errors
+/// [`AccessError::BeyondOwn`], or when the database is away.
+pub async fn ensure_covers(connection: &mut PgConnection, held: &Held, subject: Uuid, now: OffsetDateTime) -> Result<(), AccessError> {
+    let others = store::all_permissions_of(connection, subject, now).await?.into_iter().collect();
+    if held.covers(&others) { Ok(()) } else { Err(AccessError::BeyondOwn) }
 }
 
 /// To be asked at the end of every change after which this account does not act any more: it was an administrator for good, and
@@ -227,14 +262,16 @@ fn named<'r>(roles: &'r [Role], name: &str) -> Result<&'r Role, AccessError> {
 pub async fn assign(
     connection: &mut PgConnection,
     actor: Actor,
-    subject: Uuid,
+    subject: Subject,
     wanted: &[Assignment],
     now: OffsetDateTime,
 ) -> Result<Vec<Assignment>, AccessError> {
-    let held = begin_change(connection, actor, Some(subject), now).await?;
+    let held = begin_change(connection, actor, None, now).await?;
     if !store::account_exists(connection, subject).await? {
         return Err(AccessError::NotFound);
     }
+    let subject = subject.id();
+    ensure_covers(connection, &held, subject, now).await?;
     let before = store::assignments_of(connection, subject, now).await?;
     let was_administrator = store::is_administrator(connection, subject, ADMINISTRATOR).await?;
     let roles = store::roles(connection).await?;

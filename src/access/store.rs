@@ -1,6 +1,6 @@
 //! The SQL of roles and permissions. Knows accounts by id only.
 
-use crate::access::role::{Assignment, Role};
+use crate::access::role::{Assignment, Role, Subject};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -102,14 +102,17 @@ pub async fn is_session_live(connection: &mut PgConnection, account: Uuid, sessi
     .await
 }
 
-pub(super) async fn account_exists(connection: &mut PgConnection, account: Uuid) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM users WHERE id = $1) AS "exists!""#, account).fetch_one(connection).await
+pub(super) async fn account_exists(connection: &mut PgConnection, subject: Subject) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM users WHERE id = $1 AND kind = $2) AS "exists!""#, subject.id(), subject.kind())
+        .fetch_one(connection)
+        .await
 }
 
+/// People only: a machine signs nobody in and helps nobody.
 pub(super) async fn administrators(connection: &mut PgConnection, role: &str) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM user_roles r JOIN users u ON u.id = r.user_id
-           WHERE r.role = $1 AND r.expires_at IS NULL AND u.status = 'active'"#,
+           WHERE r.role = $1 AND r.expires_at IS NULL AND u.status = 'active' AND u.kind = 'person'"#,
         role
     )
     .fetch_one(connection)
@@ -117,9 +120,14 @@ pub(super) async fn administrators(connection: &mut PgConnection, role: &str) ->
 }
 
 pub(super) async fn is_administrator(connection: &mut PgConnection, account: Uuid, role: &str) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM user_roles WHERE user_id = $1 AND role = $2 AND expires_at IS NULL) AS "is!""#, account, role)
-        .fetch_one(connection)
-        .await
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM user_roles r JOIN users u ON u.id = r.user_id
+                          WHERE r.user_id = $1 AND r.role = $2 AND r.expires_at IS NULL AND u.kind = 'person') AS "is!""#,
+        account,
+        role
+    )
+    .fetch_one(connection)
+    .await
 }
 
 /// The roles that an account has now.

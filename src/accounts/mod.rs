@@ -9,6 +9,7 @@ pub mod invitation;
 pub mod name;
 pub mod proof;
 mod rich_text;
+pub mod service;
 pub mod store;
 mod text;
 

@@ -1,4 +1,4 @@
-//! The SQL of accounts. Every look-up names whose row it wants. Practice 3.sql-injection.
+//! The SQL of people's accounts: no statement meets one of a service. Every look-up names whose row it wants. Practice 3.sql-injection.
 
 use crate::accounts::{Account, AccountId, Email, Name, RichText, directory::Status};
 use sqlx::PgConnection;
@@ -20,7 +20,8 @@ pub async fn is_known(connection: &mut PgConnection, email: &Email) -> Result<bo
 pub async fn find_own(connection: &mut PgConnection, owner: AccountId) -> Result<Option<Account>, sqlx::Error> {
     sqlx::query_as!(
         Account,
-        r#"SELECT id AS "id: AccountId", email, name, about, department, created_at, updated_at FROM users WHERE id = $1 AND status = 'active'"#,
+        r#"SELECT id AS "id: AccountId", email AS "email!", name, about, department, created_at, updated_at FROM users
+           WHERE id = $1 AND kind = 'person' AND status = 'active'"#,
         owner.0
     )
     .fetch_optional(connection)
@@ -58,8 +59,9 @@ pub async fn change_own(
 ) -> Result<Option<Account>, sqlx::Error> {
     sqlx::query_as!(
         Account,
-        r#"UPDATE users SET name = coalesce($2, name), about = coalesce($3, about), updated_at = $4 WHERE id = $1 AND status = 'active'
-           RETURNING id AS "id: AccountId", email, name, about, department, created_at, updated_at"#,
+        r#"UPDATE users SET name = coalesce($2, name), about = coalesce($3, about), updated_at = $4
+           WHERE id = $1 AND kind = 'person' AND status = 'active'
+           RETURNING id AS "id: AccountId", email AS "email!", name, about, department, created_at, updated_at"#,
         owner.0,
         name.map(Name::as_str),
         about.map(RichText::as_str),
@@ -86,7 +88,7 @@ pub async fn find_by_email(connection: &mut PgConnection, email: &Email) -> Resu
 pub async fn change_email(connection: &mut PgConnection, owner: AccountId, new: &Email, now: OffsetDateTime) -> Result<Option<Email>, sqlx::Error> {
     let old = sqlx::query_scalar!(
         r#"UPDATE users u SET email = $2, updated_at = $3, devices_known_since = $3 FROM (SELECT email FROM users WHERE id = $1 FOR UPDATE) old
-           WHERE u.id = $1 RETURNING old.email AS "email!""#,
+           WHERE u.id = $1 AND u.kind = 'person' RETURNING old.email AS "email!""#,
         owner.0,
         new.as_str(),
         now
@@ -103,7 +105,7 @@ pub async fn change_email(connection: &mut PgConnection, owner: AccountId, new: 
 pub async fn mark_signed_in(connection: &mut PgConnection, owner: AccountId, now: OffsetDateTime) -> Result<Option<bool>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"UPDATE users u SET last_signed_in_at = $2 FROM (SELECT last_signed_in_at FROM users WHERE id = $1 FOR UPDATE) old
-           WHERE u.id = $1 AND u.status = 'active' RETURNING old.last_signed_in_at IS NULL AS "first!""#,
+           WHERE u.id = $1 AND u.kind = 'person' AND u.status = 'active' RETURNING old.last_signed_in_at IS NULL AS "first!""#,
         owner.0,
         now
     )
@@ -124,8 +126,9 @@ pub async fn lock(connection: &mut PgConnection, owner: AccountId) -> Result<(),
 /// # Errors
 /// When the database is away.
 pub async fn forget_devices(connection: &mut PgConnection, owner: AccountId, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
-    let done =
-        sqlx::query!("UPDATE users SET devices_known_since = $2 WHERE id = $1 AND status = 'active'", owner.0, now).execute(connection).await?;
+    let done = sqlx::query!("UPDATE users SET devices_known_since = $2 WHERE id = $1 AND kind = 'person' AND status = 'active'", owner.0, now)
+        .execute(connection)
+        .await?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -136,7 +139,7 @@ pub async fn forget_devices(connection: &mut PgConnection, owner: AccountId, now
 pub async fn close(connection: &mut PgConnection, owner: AccountId, erase_at: OffsetDateTime, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
     let done = sqlx::query!(
         "UPDATE users SET status = 'closing', erase_at = $2, authz_version = authz_version + 1, updated_at = $3
-         WHERE id = $1 AND status = 'active'",
+         WHERE id = $1 AND kind = 'person' AND status = 'active'",
         owner.0,
         erase_at,
         now
@@ -156,7 +159,7 @@ pub async fn take_back(connection: &mut PgConnection, owner: AccountId, now: Off
         "UPDATE users SET devices_known_since = $2, erase_at = NULL, disabled_while_closing = false,
              status = CASE WHEN status = 'closing' THEN CASE WHEN disabled_while_closing THEN 'disabled' ELSE 'active' END ELSE status END,
              authz_version = authz_version + (status = 'closing')::int
-         WHERE id = $1",
+         WHERE id = $1 AND kind = 'person'",
         owner.0,
         now
     )
@@ -171,7 +174,8 @@ pub async fn take_back(connection: &mut PgConnection, owner: AccountId, now: Off
 /// When the database is away.
 pub async fn next_to_erase(connection: &mut PgConnection, now: OffsetDateTime, after: Uuid) -> Result<Option<(AccountId, String)>, sqlx::Error> {
     let row = sqlx::query!(
-        r#"SELECT id AS "id: AccountId", email FROM users WHERE erase_at <= $1 AND id > $2 ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED"#,
+        r#"SELECT id AS "id: AccountId", email AS "email!" FROM users WHERE kind = 'person' AND erase_at <= $1 AND id > $2
+           ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED"#,
         now,
         after
     )
@@ -180,12 +184,12 @@ pub async fn next_to_erase(connection: &mut PgConnection, now: OffsetDateTime, a
     Ok(row.map(|row| (row.id, row.email)))
 }
 
-/// Deletes an account with everything that belongs to it.
+/// Deletes a person's account with everything that belongs to it.
 ///
 /// # Errors
 /// When the database is away.
 pub async fn erase(connection: &mut PgConnection, id: AccountId, email: &str) -> Result<(), sqlx::Error> {
     // letters' proofs that were never about an account: registrations, decoys
     sqlx::query!("DELETE FROM mailed_proofs WHERE email = $1", email).execute(&mut *connection).await?;
-    sqlx::query!("DELETE FROM users WHERE id = $1", id.0).execute(connection).await.map(drop)
+    sqlx::query!("DELETE FROM users WHERE id = $1 AND kind = 'person'", id.0).execute(connection).await.map(drop)
 }

@@ -33,7 +33,7 @@ pub(super) type Schemas = Vec<(String, RefOr<Schema>)>;
 
 const NO_SCOPES: [&str; 0] = [];
 
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("audit", "What happened, for auditors."),
     ("auth", "Registering, signing in and out, tokens, and what letters prove."),
     ("health", "For whoever starts and stops the service."),
@@ -41,6 +41,7 @@ const TAGS: [(&str, &str); 8] = [
     ("me", "One's own account, devices and data."),
     ("pages", "Pages that letters lead to, and this document."),
     ("roles", "Roles and what they allow."),
+    ("service-accounts", "Accounts of machines and their API keys, for administrators."),
     ("users", "People, for administrators."),
 ];
 
@@ -84,7 +85,8 @@ pub(super) fn describe_guard<G: Guard>(operation: &mut Operation, method: &Metho
     if G::SCHEMES.is_empty() {
         operation.security.get_or_insert_with(|| vec![SecurityRequirement::default()]);
     } else {
-        may(&[Unauthenticated, InvalidToken]);
+        // with an API key that is not taken here, or without the scope
+        may(&[Unauthenticated, InvalidToken, Forbidden]);
         if G::IS_FRESH || G::PERMISSION.is_some() {
             may(&[StepUpRequired]);
         }
@@ -97,8 +99,8 @@ pub(super) fn describe_guard<G: Guard>(operation: &mut Operation, method: &Metho
     }
     let demand = match (G::PERMISSION, G::SCHEMES) {
         (Some(permission), _) => {
-            may(&[Forbidden]);
-            format!("Needs the permission `{permission}`.")
+            let key = if G::SCHEMES.contains(&"api_key") { ", and with an API key the scope of that name" } else { "" };
+            format!("Needs the permission `{permission}`{key}.")
         }
         (None, []) => "Open to everybody.".into(),
         (None, ["bearer"]) => "Needs an access token.".into(),
@@ -164,12 +166,15 @@ fn shared_schemas() -> Schemas {
     schemas
 }
 
-fn security_schemes() -> [(&'static str, SecurityScheme); 4] {
+fn security_schemes() -> [(&'static str, SecurityScheme); 5] {
     let csrf = ApiKeyValue::with_description("X-CSRF-Token", "The session's CSRF token, with every unsafe call that the session cookie goes with.");
     let cookie = |name, about| SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(name, about)));
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
     let about_bearer = "An access token (RFC 9068), verified as RFC8725 demands. With it, cookies are not read and no CSRF token is needed.";
+    let key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("pc_…");
+    let about_key = "An API key, for machines: it may do what it was made for and its account may do, and nothing that needs a person.";
     [
+        ("api_key", SecurityScheme::Http(key.description(Some(about_key)).build())),
         ("session", cookie(COOKIE, "The session cookie that signing in sets.")),
         ("csrf", SecurityScheme::ApiKey(ApiKey::Header(csrf))),
         ("refresh", cookie(refresh_cookie::COOKIE, "The refresh token, for pages; it needs the cookie that ties it to the browser beside it.")),

@@ -125,7 +125,7 @@ pub async fn undo_email_change(anyone: Anyone, state: Data<State>, body: Valid<J
     let (proven, owner) = check(&state, &anyone.caller, Purpose::EmailUndo, Proof::Link(body.0.into_inner().token)).await?;
     let now = state.clock.now();
     let mut transaction = state.pool.begin().await?;
-    put_out(&mut transaction, &state, owner, &proven).await?;
+    put_out(&mut transaction, &state, &anyone.caller, owner, &proven).await?;
     // also the links that went to addresses in between: they may be a stranger's
     proof::store::end_proofs(&mut transaction, owner, &[Purpose::EmailUndo], now).await?;
     let wrong = accounts::store::change_email(&mut transaction, owner, &proven.email, now).await.map_err(taken_meanwhile)?;

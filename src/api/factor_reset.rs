@@ -11,7 +11,7 @@ use crate::{
         proof::{self, Claim, Proof, Purpose},
     },
     api::{
-        mailed,
+        api_keys, mailed,
         mfa::{lock_account, own_email},
         recovery::{FollowLink, check},
     },
@@ -73,8 +73,8 @@ async fn helped(connection: &mut PgConnection, may: &May<UsersManage>, id: Uuid,
 
 /// Take a lost second factor away
 ///
-/// Spends the link that an administrator let go out: authenticator app, passkeys and recovery codes are gone, and everybody is signed out.
-/// Signing in asks for the first factor as before.
+/// Spends the link that an administrator let go out: authenticator app, passkeys and recovery codes are gone, everybody is signed
+/// out and API keys end. Signing in asks for the first factor as before.
 #[utoipa::path(post, path = "/v1/auth/mfa/reset", tag = "auth", request_body = FollowLink,
     responses((status = 204, description = "There is no second factor any more")))]
 pub async fn reset_second_factor(anyone: Anyone, state: Data<State>, body: Valid<Json<FollowLink>>) -> Result<HttpResponse, ApiError> {
@@ -89,6 +89,7 @@ pub async fn reset_second_factor(anyone: Anyone, state: Data<State>, body: Valid
     }
     second_factor::remove_all(&mut transaction, owner.0, now).await?;
     sessions::end_all(&mut transaction, &state.revocations, owner.0, now).await?;
+    api_keys::revoke_all(&mut transaction, &state, &anyone.caller.origin, (owner.0, owner.0)).await?;
     audit::record(&mut transaction, &state.keyring, now, Entry::own(Event::SecondFactorReset, &anyone.caller.origin, owner.0)).await?;
     mailed::send(&mut transaction, &state, &proven.email, Letter::SecondFactorRemoved("all")).await?;
     transaction.commit().await?;

@@ -98,7 +98,7 @@ pub async fn list(signed_in: SignedIn, state: Data<State>) -> Result<HttpRespons
 pub async fn authorize(signed_in: Fresh<SignedIn>, state: Data<State>, provider: Valid<Path<ProviderName>>) -> Result<HttpResponse, ApiError> {
     let SignedIn { principal, caller } = signed_in.0;
     // nothing of ours would be there to come back to
-    if principal.transport == Transport::Outside {
+    if matches!(principal.transport, Transport::Outside | Transport::Key) {
         return Err(ApiError::new(ErrorCode::Forbidden));
     }
     let provider = oauth::known(&state, &provider.0)?;

@@ -20,7 +20,7 @@ use serde_json::json;
 pub async fn logout(signed_in: SignedIn, state: Data<State>, session: Session) -> Result<HttpResponse, ApiError> {
     let SignedIn { principal, caller } = signed_in;
     // there is no session here to end, and to say that there was would be a lie
-    if principal.transport == Transport::Outside {
+    if matches!(principal.transport, Transport::Outside | Transport::Key) {
         return Err(ApiError::new(ErrorCode::Forbidden));
     }
     let now = state.clock.now();
@@ -42,7 +42,7 @@ pub(super) fn take_away(answer: &mut HttpResponseBuilder, principal: &Principal,
     match principal.transport {
         Transport::Cookie => session.purge(),
         Transport::Token => refresh_cookie::removals().into_iter().for_each(|removal| _ = answer.cookie(removal)),
-        Transport::Outside => {}
+        Transport::Outside | Transport::Key => {}
     }
 }
 

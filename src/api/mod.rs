@@ -2,6 +2,7 @@
 //! not compile for a handler whose first argument is another guard, and the API document is written from it.
 //! Practices 1.route-guard, 10.deny-default, 15.automated.
 
+mod api_keys;
 mod csrf;
 mod devices;
 mod document;
@@ -31,6 +32,7 @@ mod register;
 mod roles;
 mod routes;
 mod second_factor;
+mod service_accounts;
 mod shapes;
 mod sign_in;
 mod step_up;
@@ -39,7 +41,8 @@ mod users;
 
 use crate::{
     access::permission::demand::{
-        AuditRead, DocumentsRead, DocumentsWrite, InvitationsManage, RolesAssign, RolesManage, RolesRead, UsersManage, UsersRead,
+        AuditRead, DocumentsRead, DocumentsWrite, InvitationsManage, RolesAssign, RolesManage, RolesRead, ServiceAccountsManage, UsersManage,
+        UsersRead,
     },
     edge::guard::{Anyone, Fresh, May, SignedIn, WithCookie, WithToken},
     error::ErrorCode::{
@@ -110,6 +113,8 @@ fn table() -> Routes {
         .route(devices::__path_revoke_other_sessions, devices::revoke_other_sessions, &[])
         .route(devices::__path_revoke_session, devices::revoke_session, &[])
         .route(identities::__path_list, identities::list, &[])
+        .route(api_keys::__path_list_api_keys, api_keys::list_api_keys, &[])
+        .route(api_keys::__path_revoke_api_key, api_keys::revoke_api_key, &[])
         .route(events::__path_list_own_events, events::list_own_events, &[])
         .route(personal_data::__path_read_export, personal_data::read_export, &[NotFound]);
     routes
@@ -127,6 +132,8 @@ fn table() -> Routes {
         .route(mfa::__path_replace_recovery_codes, mfa::replace_recovery_codes, &[NotFound])
         .route(identities::__path_authorize, identities::authorize, &[Forbidden, MailboxProofRequired])
         .route(identities::__path_unlink, identities::unlink, &[LastWayIn])
+        .route(api_keys::__path_create_api_key, api_keys::create_api_key, &[TooMany])
+        .route(api_keys::__path_rotate_api_key, api_keys::rotate_api_key, &[TooMany])
         .route(personal_data::__path_request_export, personal_data::request_export, &[])
         .route(personal_data::__path_fetch_export, personal_data::fetch_export, &[])
         .route(personal_data::__path_close_account, personal_data::close_account, &[LastAdministrator]);
@@ -169,6 +176,20 @@ fn table() -> Routes {
         .route(documents::__path_delete, documents::delete, &[StepUpRequired])
         .route(documents::__path_restore, documents::restore, &[StepUpRequired])
         .route(documents::shares::__path_set_shares, documents::shares::set_shares, &[StepUpRequired]);
+    routes
+        .open_to::<May<ServiceAccountsManage>>()
+        .route(service_accounts::__path_list, service_accounts::list, &[])
+        .route(service_accounts::__path_read, service_accounts::read, &[])
+        .route(service_accounts::__path_list_keys, service_accounts::list_keys, &[]);
+    routes
+        .open_to::<Fresh<May<ServiceAccountsManage>>>()
+        .route(service_accounts::__path_create, service_accounts::create, &[TooMany])
+        .route(service_accounts::__path_set_roles, service_accounts::set_roles, &[])
+        .route(service_accounts::__path_set_disabled, service_accounts::set_disabled, &[])
+        .route(service_accounts::__path_delete, service_accounts::delete, &[])
+        .route(service_accounts::__path_create_key, service_accounts::create_key, &[TooMany])
+        .route(service_accounts::__path_rotate_key, service_accounts::rotate_key, &[TooMany])
+        .route(service_accounts::__path_revoke_key, service_accounts::revoke_key, &[]);
     routes.open_to::<May<AuditRead>>().route(events::__path_list, events::list, &[]);
     routes
 }

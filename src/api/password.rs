@@ -10,6 +10,7 @@ use crate::{
         proof::{self, Purpose},
     },
     api::{
+        api_keys,
         csrf::{CsrfToken, bind_cookie},
         logout::take_away,
         mailed,
@@ -55,7 +56,7 @@ pub struct ChangePassword {
 
 /// Change one's password
 ///
-/// Every other session and every one-time link ends, other devices are unknown again, and the owner is told. A session with a cookie
+/// Every other session, every API key and every one-time link ends, other devices are unknown again, and the owner is told. A session with a cookie
 /// goes on under a new id and with a new CSRF token; one with tokens ends, and its client signs in with the new password.
 #[utoipa::path(post, path = "/v1/me/password", tag = "me", request_body = ChangePassword,
     responses((status = 200, description = "The session's new CSRF token", body = CsrfToken, headers(("Set-Cookie"))),
@@ -95,8 +96,9 @@ pub async fn change_password(
     challenge::store::end_all(&mut transaction, owner.0, now).await?;
     let ended = match principal.transport {
         Transport::Cookie => sessions::end_others(&mut transaction, &state.revocations, &principal, now).await?,
-        Transport::Token | Transport::Outside => sessions::end_all(&mut transaction, &state.revocations, owner.0, now).await?,
+        Transport::Token | Transport::Outside | Transport::Key => sessions::end_all(&mut transaction, &state.revocations, owner.0, now).await?,
     };
+    api_keys::revoke_all(&mut transaction, &state, &caller.origin, (owner.0, owner.0)).await?;
     proof::store::end_proofs(&mut transaction, owner, &Purpose::ENDED_BY_RECOVERY, now).await?;
     let entry = Entry::own(Event::PasswordChanged, &caller.origin, owner.0).detail(json!({ "sessions": ended }));
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
@@ -108,7 +110,7 @@ pub async fn change_password(
     let device = known_device::cookie(&state, caller.device_cookie.as_deref(), None, &email);
     match principal.transport {
         Transport::Cookie => Ok(HttpResponse::Ok().cookie(device).json(CsrfToken { csrf_token: bind_cookie(&session, principal.session)? })),
-        Transport::Token | Transport::Outside => {
+        Transport::Token | Transport::Outside | Transport::Key => {
             let mut answer = HttpResponse::NoContent();
             take_away(&mut answer, &principal, &session);
             Ok(answer.cookie(device).finish())

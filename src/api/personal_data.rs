@@ -179,7 +179,7 @@ pub async fn keep_account(anyone: Anyone, state: Data<State>, body: Valid<Json<F
     let (proven, owner) = check(&state, &anyone.caller, Purpose::KeepAccount, Proof::Link(body.0.into_inner().token)).await?;
     let mut transaction = state.pool.begin().await?;
     // whoever closed it may not have been the owner
-    put_out(&mut transaction, &state, owner, &proven).await?;
+    put_out(&mut transaction, &state, &anyone.caller, owner, &proven).await?;
     audit::record(&mut transaction, &state.keyring, state.clock.now(), Entry::own(Event::AccountKept, &anyone.caller.origin, owner.0)).await?;
     start_over(&mut transaction, &state, owner, &proven.email).await?;
     transaction.commit().await?;

@@ -10,6 +10,7 @@ use crate::{
         proof::{self, Claim, Proven, Purpose},
     },
     api::{
+        api_keys,
         mailed::{self, LetterSent},
         shapes::{Code, NewPassword, OpaqueToken},
     },
@@ -121,7 +122,7 @@ pub async fn reset_password(anyone: Anyone, state: Data<State>, body: Valid<Json
     let now = state.clock.now();
     let may_notify = mailed::may_notify(&state, &proven.email).await?;
     let mut transaction = state.pool.begin().await?;
-    put_out(&mut transaction, &state, owner, &proven).await?;
+    put_out(&mut transaction, &state, &anyone.caller, owner, &proven).await?;
     credentials::store::set_password(&mut transaction, owner.0, &hash, now).await?;
     forget(&state, &mut transaction, Count::of(&state, Quota::LoginFailures, &[proven.email.as_str()])).await?;
     audit::record(&mut transaction, &state.keyring, now, Entry::own(Event::PasswordReset, &anyone.caller.origin, owner.0)).await?;
@@ -153,7 +154,7 @@ pub async fn disown_session(anyone: Anyone, state: Data<State>, body: Valid<Json
     let proof = proof::Proof::Link(body.0.into_inner().token);
     let (proven, owner) = check(&state, &anyone.caller, Purpose::DisownSession, proof).await?;
     let mut transaction = state.pool.begin().await?;
-    put_out(&mut transaction, &state, owner, &proven).await?;
+    put_out(&mut transaction, &state, &anyone.caller, owner, &proven).await?;
     let entry = Entry::own(Event::SessionDisowned, &anyone.caller.origin, owner.0).detail(json!({ "session": proven.session }));
     audit::record(&mut transaction, &state.keyring, state.clock.now(), entry).await?;
     start_over(&mut transaction, &state, owner, &proven.email).await?;
@@ -192,9 +193,15 @@ pub(super) async fn check(state: &State, caller: &Caller, purpose: Purpose, proo
     Ok((proven, owner))
 }
 
-/// Spends the proof; then nobody is signed in, no device is known, no other one-time link of the account works, and one that somebody
+/// Spends the proof; then nobody is signed in, no API key is good, no device is known, no other one-time link of the account works, and one that somebody
 /// closed is open again.
-pub(super) async fn put_out(connection: &mut PgConnection, state: &State, owner: AccountId, proven: &Proven) -> Result<(), ApiError> {
+pub(super) async fn put_out(
+    connection: &mut PgConnection,
+    state: &State,
+    caller: &Caller,
+    owner: AccountId,
+    proven: &Proven,
+) -> Result<(), ApiError> {
     let now = state.clock.now();
     proof::spend(connection, now, proven).await?;
     if !accounts::store::take_back(connection, owner, now).await? {
@@ -209,7 +216,7 @@ pub(super) async fn put_out(connection: &mut PgConnection, state: &State, owner:
         credentials::take_back(connection, owner.0, proven.issued_at).await?;
     }
     sessions::end_all(connection, &state.revocations, owner.0, now).await?;
-    Ok(())
+    api_keys::revoke_all(connection, state, &caller.origin, (owner.0, owner.0)).await
 }
 
 /// The letter that follows a voided password waits for its reader longer than one that was just asked for.

@@ -55,6 +55,16 @@ pub struct Cursor(String);
 #[schema(min_length = 1, max_length = 8192, pattern = r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$")]
 pub struct AccessToken(String);
 
+/// An API key: `docs/api-keys.md` takes it apart.
+#[derive(ToSchema)]
+#[schema(min_length = 89, max_length = 90, pattern = "^pc_(live|dev)_[0-9a-f]{32}_[0-9A-Za-z]{49}$")]
+pub struct ApiKeyText(String);
+
+/// A network in CIDR notation (RFC 4632 §3.1, RFC 4291 §2.3), no bits set behind the prefix.
+#[derive(ToSchema)]
+#[schema(min_length = 4, max_length = 43, pattern = "^[0-9a-fA-F.:]+/[0-9]{1,3}$", example = "203.0.113.0/24")]
+pub struct NetworkRange(String);
+
 /// A password that somebody has: never judged, only compared.
 #[derive(ToSchema)]
 #[schema(format = "password", max_length = 4096)]

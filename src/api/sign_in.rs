@@ -312,7 +312,7 @@ async fn start_in_transaction(
         tell_of_new_device(&mut transaction, state, &evidence.email, &started, &device, account).await?;
     }
     let granted = match transport {
-        Transport::Cookie | Transport::Outside => None,
+        Transport::Cookie | Transport::Outside | Transport::Key => None,
         Transport::Token => Some(first_tokens(&mut transaction, state, evidence, &started, assured).await?),
     };
     transaction.commit().await?;

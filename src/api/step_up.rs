@@ -105,7 +105,7 @@ pub(super) struct Raising {
 /// Notes in the caller's transaction that the session's owner has shown who they are. [`tokens::know_keys`] comes before it.
 pub(super) async fn raise(connection: &mut PgConnection, state: &State, principal: &Principal, assured: &Assured) -> Result<Raising, ApiError> {
     let now = state.clock.now();
-    if principal.transport == Transport::Outside {
+    if matches!(principal.transport, Transport::Outside | Transport::Key) {
         // there is no session here to raise: whoever made the token makes a new one
         return Err(ApiError::new(ErrorCode::Forbidden));
     }
@@ -113,7 +113,7 @@ pub(super) async fn raise(connection: &mut PgConnection, state: &State, principa
     let Raised { session, amr, idle_expires_at, absolute_expires_at, has_tie } = raised.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
     let principal = Principal { session, assurance: assured.level, authenticated_at: assured.at, ..*principal };
     let granted = match principal.transport {
-        Transport::Cookie | Transport::Outside => None,
+        Transport::Cookie | Transport::Outside | Transport::Key => None,
         Transport::Token => {
             let tie = has_tie.then(SecretToken::generate);
             let refresh_token = refresh::first(connection, session, tie.as_ref(), now).await?;

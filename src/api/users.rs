@@ -5,14 +5,14 @@
 use crate::{
     access::{
         permission::demand::{RolesAssign, UsersManage, UsersRead},
-        role::{self, Assignment},
+        role::{self, Assignment, Subject},
         store::assignments_of,
     },
     accounts::{
         AccountId, Email, Name,
         directory::{Filter, Listed, Status, store},
     },
-    api::{roles::RoleName, shapes::Cursor},
+    api::{api_keys::revoke_all, roles::RoleName, shapes::Cursor},
     audit::{self, Entry, Event},
     edge::{
         guard::{Fresh, May},
@@ -29,7 +29,7 @@ use actix_web::{
 };
 use garde::Validate;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -142,12 +142,12 @@ pub async fn read(_: May<UsersRead>, state: Data<State>, id: Valid<Path<Uuid>>) 
 pub struct SetDisabled {
     /// Whether nobody gets in.
     #[garde(skip)]
-    disabled: bool,
+    pub(super) disabled: bool,
 }
 
 /// Disable or enable an account
 ///
-/// Disabling signs the person out everywhere at once.
+/// Disabling signs the person out everywhere at once, and ends their API keys.
 #[utoipa::path(put, path = "/v1/users/{id}/disabled", tag = "users", request_body = SetDisabled,
     params(("id" = Uuid, Path, description = "The account")), responses((status = 200, description = "The account", body = User)))]
 pub async fn set_disabled(
@@ -162,6 +162,9 @@ pub async fn set_disabled(
     role::begin_change(&mut transaction, may.actor(), Some(id.0), now).await?;
     if store::set_disabled(&mut transaction, id, disabled, now).await? {
         let ended = if disabled { sessions::end_all(&mut transaction, &state.revocations, id.0, now).await? } else { 0 };
+        if disabled {
+            revoke_all(&mut transaction, &state, &may.caller.origin, (may.principal.account, id.0)).await?;
+        }
         role::ensure_dispensable(&mut transaction, id.0).await?;
         let event = if disabled { Event::AccountDisabled } else { Event::AccountEnabled };
         let entry = Entry::new(event, &may.caller.origin, Some(may.principal.account), Some(id.0)).detail(json!({ "sessions": ended }));
@@ -209,6 +212,8 @@ pub async fn set_department(
 }
 
 /// Sign somebody out everywhere
+///
+/// Their API keys end, too.
 #[utoipa::path(delete, path = "/v1/users/{id}/sessions", tag = "users", params(("id" = Uuid, Path, description = "The account")),
     responses((status = 204, description = "Signed out")))]
 pub async fn end_sessions(may: Fresh<May<UsersManage>>, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
@@ -220,6 +225,7 @@ pub async fn end_sessions(may: Fresh<May<UsersManage>>, state: Data<State>, id: 
         return Err(ApiError::new(ErrorCode::NotFound));
     }
     let ended = sessions::end_all(&mut transaction, &state.revocations, id.0, now).await?;
+    revoke_all(&mut transaction, &state, &may.caller.origin, (may.principal.account, id.0)).await?;
     let entry = Entry::new(Event::SessionsRevoked, &may.caller.origin, Some(may.principal.account), Some(id.0)).detail(json!({ "sessions": ended }));
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;
@@ -252,7 +258,26 @@ pub struct UserRoles {
 }
 
 impl UserRoles {
-    fn of(assignments: Vec<Assignment>) -> Self {
+    /// What is wanted, by name.
+    pub(super) fn wanted(self, now: OffsetDateTime) -> Result<Vec<Assignment>, ApiError> {
+        let assignment = |Object(UserRole { role, expires_at }): Object<UserRole>| Assignment { role, expires_at: expires_at.map(whole_micros) };
+        let mut wanted: Vec<Assignment> = self.roles.into_iter().map(assignment).collect();
+        wanted.sort_by(|a, b| a.role.cmp(&b.role));
+        if wanted.windows(2).any(|pair| pair[0].role == pair[1].role) {
+            return Err(ApiError::invalid_field("roles", "names a role twice"));
+        }
+        if wanted.iter().any(|assignment| assignment.expires_at.is_some_and(|end| end <= now)) {
+            return Err(ApiError::invalid_field("roles", "has an end in the past"));
+        }
+        Ok(wanted)
+    }
+
+    /// For the record.
+    pub(super) fn change(before: Vec<Assignment>, after: Vec<Assignment>) -> Value {
+        json!({ "before": Self::of(before).roles, "after": Self::of(after).roles })
+    }
+
+    pub(super) fn of(assignments: Vec<Assignment>) -> Self {
         Self { roles: assignments.into_iter().map(|Assignment { role, expires_at }| Object(UserRole { role, expires_at })).collect() }
     }
 }
@@ -281,24 +306,11 @@ pub async fn set_roles(
 ) -> Result<HttpResponse, ApiError> {
     let Fresh(may) = may;
     let (id, now) = (id.0.into_inner(), state.clock.now());
-    let mut wanted: Vec<Assignment> = body
-        .0
-        .into_inner()
-        .roles
-        .into_iter()
-        .map(|Object(UserRole { role, expires_at })| Assignment { role, expires_at: expires_at.map(whole_micros) })
-        .collect();
-    wanted.sort_by(|a, b| a.role.cmp(&b.role));
-    if wanted.windows(2).any(|pair| pair[0].role == pair[1].role) {
-        return Err(ApiError::invalid_field("roles", "names a role twice"));
-    }
-    if wanted.iter().any(|assignment| assignment.expires_at.is_some_and(|end| end <= now)) {
-        return Err(ApiError::invalid_field("roles", "has an end in the past"));
-    }
+    let wanted = body.0.into_inner().wanted(now)?;
     let mut transaction = state.pool.begin().await?;
-    let before = role::assign(&mut transaction, may.actor(), id, &wanted, now).await?;
-    let entry = Entry::new(Event::RolesChanged, &may.caller.origin, Some(may.principal.account), Some(id))
-        .detail(json!({ "before": UserRoles::of(before).roles, "after": UserRoles::of(wanted.clone()).roles }));
+    let before = role::assign(&mut transaction, may.actor(), Subject::Person(id), &wanted, now).await?;
+    let entry =
+        Entry::new(Event::RolesChanged, &may.caller.origin, Some(may.principal.account), Some(id)).detail(UserRoles::change(before, wanted.clone()));
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;
     state.revocations.doubt_authority();

@@ -156,6 +156,16 @@ events! {
     AuditPruned = "audit.pruned";
     /// Events were exported with their personal parts by the command line.
     AuditOpened = "audit.opened";
+    /// An API key was made: of its maker's own account, or of a service account.
+    ApiKeyCreated = "api_key.created";
+    /// An API key got a successor.
+    ApiKeyRotated = "api_key.rotated";
+    /// An API key was revoked; or, with `detail.keys`, all of somebody's.
+    ApiKeyRevoked = "api_key.revoked";
+    /// A service account was made.
+    ServiceAccountCreated = "service_account.created";
+    /// A service account was deleted, with its keys.
+    ServiceAccountDeleted = "service_account.deleted";
     /// An alert: one network fails to sign in to many accounts.
     CredentialStuffing = "alert.credential_stuffing";
     /// An alert: many accounts fail from many networks.
@@ -177,13 +187,15 @@ pub struct Origin {
     pub address: Option<IpAddr>,
     /// The client's coarse device name.
     pub device: String,
+    /// The API key that it came with.
+    pub key: Option<Uuid>,
 }
 
 impl Origin {
     /// The service itself, or its command line.
     #[must_use]
     pub fn service() -> Self {
-        Self { request: None, address: None, device: "the service".into() }
+        Self { request: None, address: None, device: "the service".into(), key: None }
     }
 }
 
@@ -255,11 +267,14 @@ impl<'e> Entry<'e> {
     }
 }
 
-/// Writes an event as part of the caller's transaction.
+/// Writes an event as part of the caller's transaction. One that an API key caused names the key: a machine's account may have many.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn record(connection: &mut PgConnection, keyring: &Keyring, now: OffsetDateTime, entry: Entry<'_>) -> Result<(), StoreError> {
+pub async fn record(connection: &mut PgConnection, keyring: &Keyring, now: OffsetDateTime, mut entry: Entry<'_>) -> Result<(), StoreError> {
+    if let (Some(key), Value::Object(detail)) = (entry.origin.key, &mut entry.detail) {
+        detail.insert("key".into(), json!(key));
+    }
     let (id, detail) = (crypto::uuid_v7(now), Detail::to_write(&entry.detail)?);
     let personal = Personal {
         address: entry.origin.address,

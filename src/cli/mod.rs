@@ -11,7 +11,10 @@ mod secrets;
 use crate::{
     api,
     audit::alerts::signals::Signals,
-    credentials::password::{HashPool, Passwords},
+    credentials::{
+        api_key::UsedKeys,
+        password::{HashPool, Passwords},
+    },
     platform::{
         clock::Clock,
         crypto, db, files,
@@ -233,6 +236,7 @@ async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result
         redis: settings.redis.clone().map(Redis::new).transpose()?,
         windows: Windows::new(LOCAL_COUNTERS),
         seen: Seen::default(),
+        keys_used: UsedKeys::default(),
         signals: Signals::default(),
         letter_waits: Arc::default(),
         export_waits: Arc::default(),

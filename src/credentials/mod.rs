@@ -1,5 +1,6 @@
 //! Proofs of who someone is.
 
+pub mod api_key;
 pub mod challenge;
 pub mod federation;
 pub mod passkey;

@@ -1,4 +1,4 @@
-//! Turns a live session or an access token into the request's [`Principal`]; nothing else does. `Authorization` or the cookie, never
+//! Turns a live session, an access token or an API key into the request's [`Principal`]; nothing else does. `Authorization` or the cookie, never
 //! both: with the header present the cookie is not even read, so that no request can mix two identities (practice 13.bearer-exempt).
 //!
 //! A token costs no query while this node has heard from the feed lately; otherwise the database is asked, and where it does not
@@ -10,7 +10,10 @@
 
 use crate::{
     access::Principal,
+    credentials::api_key::ApiKey,
     edge::{
+        api_key,
+        client_ip::ClientIp,
         known_device, oauth_cookie, outside_token, refresh_cookie,
         session_cookie::{self, PRINCIPAL},
     },
@@ -96,10 +99,15 @@ pub(super) async fn authenticate<B: MessageBody + 'static>(
             speaks_for(&request, principal);
         }
     } else {
-        match verify(&state, &given).await {
-            Ok((principal, scope)) => {
+        let client = request.extensions().get::<ClientIp>().copied();
+        match verify(&state, &given, client).await {
+            Ok(Verified::Token(principal, scope)) => {
                 speaks_for(&request, principal);
                 request.extensions_mut().insert(scope);
+            }
+            Ok(Verified::Key(principal, scopes)) => {
+                speaks_for(&request, principal);
+                request.extensions_mut().insert(scopes);
             }
             Err(refused) => _ = request.extensions_mut().insert(RefusedToken(refused)),
         }
@@ -115,17 +123,27 @@ fn speaks_for(request: &ServiceRequest, principal: Principal) {
     request.extensions_mut().insert(principal);
 }
 
+/// What a bearer showed, and what it allows.
+enum Verified {
+    Token(Principal, TokenScope),
+    Key(Principal, api_key::KeyScopes),
+}
+
 /// RFC 6750 §2.1, one header.
-async fn verify(state: &State, headers: &[String]) -> Result<(Principal, TokenScope), ApiError> {
+async fn verify(state: &State, headers: &[String], client: Option<ClientIp>) -> Result<Verified, ApiError> {
     let refused = || ApiError::new(ErrorCode::InvalidToken);
     let [header] = headers else { return Err(refused()) };
     let (scheme, token) = header.split_once(' ').ok_or_else(refused)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(refused());
     }
+    if ApiKey::is_claimed_by(token) {
+        let (principal, scopes) = api_key::verify(state, token, client.ok_or_else(refused)?).await?;
+        return Ok(Verified::Key(principal, scopes));
+    }
     if state.federation.claims_to_be_from(token) {
         // what it may do is looked up: its issuer does not know
-        return Ok((outside_token::verify(state, token).await?, TokenScope { scope: String::new(), is_current: false }));
+        return Ok(Verified::Token(outside_token::verify(state, token).await?, TokenScope { scope: String::new(), is_current: false }));
     }
     let key = token::signed_by(token).ok_or_else(refused)?;
     let now = state.clock.now();
@@ -143,5 +161,5 @@ async fn verify(state: &State, headers: &[String]) -> Result<(Principal, TokenSc
             version == verified.authz_version
         }
     };
-    Ok((principal, TokenScope { scope: verified.scope, is_current }))
+    Ok(Verified::Token(principal, TokenScope { scope: verified.scope, is_current }))
 }

@@ -5,12 +5,13 @@
 use crate::{
     access::{
         Principal, Transport,
-        permission::{Demand, Held, Permission},
+        permission::{Demand, Held, Permission, Permissions},
         role::{self, Actor},
     },
     audit::Origin,
     credentials::second_factor,
     edge::{
+        api_key::KeyScopes,
         authenticate::{RefusedToken, TokenScope},
         client_ip::ClientIp,
         known_device, oauth_cookie, refresh_cookie,
@@ -87,7 +88,7 @@ pub struct Anyone {
     pub principal: Option<Principal>,
 }
 
-/// A person with a live session.
+/// A person with a live session. No API key is one.
 pub struct SignedIn {
     /// Who.
     pub principal: Principal,
@@ -106,19 +107,19 @@ pub struct WithToken {
     pub scope: Option<String>,
 }
 
-/// A signed-in person who holds the permission `P` at this moment: it is read anew for each call, so that a role taken away is
-/// gone with the next request.
+/// A signed-in person, or an API key, who holds the permission `P` at this moment: it is read anew for each call, so that a role taken away
+/// is gone with the next request. A key has it only where it was made for it, too.
 pub struct May<P> {
     /// Who.
     pub principal: Principal,
     /// Where the call comes from.
     pub caller: Caller,
-    /// All that they may do at this moment, for who decides on single objects.
+    /// All that they may do at this moment with what they came with, for who decides on single objects.
     pub held: Held,
     demand: PhantomData<P>,
 }
 
-/// The same for what changes an account or authority: the person has shown who they are a moment ago, with a second factor where the
+/// The same for what changes an account or authority, without API keys: the person has shown who they are a moment ago, with a second factor where the
 /// account has one (practice 10.step-up, ASVS 5.0 7.5.1).
 pub struct Fresh<G>(pub G);
 
@@ -130,7 +131,7 @@ impl Guard for SignedIn {
     const SCHEMES: &'static [&'static str] = &["session", "bearer"];
 
     async fn admit(request: &HttpRequest) -> Result<(), ApiError> {
-        principal_of(request).map(drop)
+        person_of(request).map(drop)
     }
 }
 
@@ -157,7 +158,7 @@ struct Admitted<P>(Held, PhantomData<P>);
 struct Proven<G>(PhantomData<G>);
 
 impl<P: Demand> Guard for May<P> {
-    const SCHEMES: &'static [&'static str] = &["session", "bearer"];
+    const SCHEMES: &'static [&'static str] = &["session", "bearer", "api_key"];
     const PERMISSION: Option<Permission> = Some(P::PERMISSION);
 
     async fn admit(request: &HttpRequest) -> Result<(), ApiError> {
@@ -165,9 +166,14 @@ impl<P: Demand> Guard for May<P> {
         let state = request.app_data::<Data<State>>().ok_or_else(|| ApiError::new(ErrorCode::Internal))?;
         let (mut connection, now) = (state.pool.acquire().await?, state.clock.now());
         let held = role::permissions_of(&mut connection, principal.account, principal.assurance, now).await?;
+        let held = match principal.key() {
+            Some(_) => held.within(&scopes_of(request)?),
+            None => held,
+        };
         if !held.holds(P::PERMISSION) {
-            // by a role that counts with a second factor only
-            let might = principal.assurance < 2 && role::permissions_of(&mut connection, principal.account, 2, now).await?.holds(P::PERMISSION);
+            // by a role that counts with a second factor only, which no key can show
+            let can_show = principal.key().is_none() && principal.assurance < 2;
+            let might = can_show && role::permissions_of(&mut connection, principal.account, 2, now).await?.holds(P::PERMISSION);
             return Err(if might { ApiError::step_up(StepUp { assurance: 2, max_age: None }) } else { ApiError::new(ErrorCode::Forbidden) });
         }
         request.extensions_mut().insert(Admitted::<P>(held, PhantomData));
@@ -176,13 +182,13 @@ impl<P: Demand> Guard for May<P> {
 }
 
 impl<G: Guard> Guard for Fresh<G> {
-    const SCHEMES: &'static [&'static str] = G::SCHEMES;
+    const SCHEMES: &'static [&'static str] = SignedIn::SCHEMES;
     const PERMISSION: Option<Permission> = G::PERMISSION;
     const IS_FRESH: bool = true;
 
     async fn admit(request: &HttpRequest) -> Result<(), ApiError> {
+        let principal = person_of(request)?;
         G::admit(request).await?;
-        let principal = principal_of(request)?;
         let state = request.app_data::<Data<State>>().ok_or_else(|| ApiError::new(ErrorCode::Internal))?;
         let demanded = demanded_of(state, &principal).await?;
         if principal.assurance < demanded.assurance || demanded.max_age.is_some_and(|age| state.clock.now() - principal.authenticated_at > age) {
@@ -212,20 +218,20 @@ impl<P: Demand> May<P> {
 
 impl SignedIn {
     fn of(request: &HttpRequest) -> Result<Self, ApiError> {
-        Ok(Self { principal: principal_of(request)?, caller: Caller::of(request) })
+        Ok(Self { principal: person_of(request)?, caller: Caller::of(request) })
     }
 }
 
 impl WithCookie {
     fn of(request: &HttpRequest) -> Result<Self, ApiError> {
-        let is_cookie = principal_of(request)?.transport == Transport::Cookie;
+        let is_cookie = person_of(request)?.transport == Transport::Cookie;
         if is_cookie { Ok(Self) } else { Err(ApiError::new(ErrorCode::Unauthenticated)) }
     }
 }
 
 impl WithToken {
     fn of(request: &HttpRequest) -> Result<Self, ApiError> {
-        let principal = principal_of(request)?;
+        let principal = person_of(request)?;
         let scope = request.extensions().get::<TokenScope>().cloned().ok_or_else(|| ApiError::new(ErrorCode::InvalidToken))?;
         Ok(Self { principal, scope: scope.is_current.then_some(scope.scope) })
     }
@@ -235,6 +241,18 @@ fn principal_of(request: &HttpRequest) -> Result<Principal, ApiError> {
     let extensions = request.extensions();
     let refused = || extensions.get().map_or_else(|| ApiError::new(ErrorCode::Unauthenticated), |RefusedToken(refused)| refused.clone());
     extensions.get::<Principal>().copied().ok_or_else(refused)
+}
+
+/// Somebody who signed in. A key speaks for an account and is nobody.
+fn person_of(request: &HttpRequest) -> Result<Principal, ApiError> {
+    let principal = principal_of(request)?;
+    if principal.key().is_some() { Err(ApiError::new(ErrorCode::Forbidden)) } else { Ok(principal) }
+}
+
+/// What the request's key was made for; a key without is a fault of ours, and may nothing.
+fn scopes_of(request: &HttpRequest) -> Result<Permissions, ApiError> {
+    let extensions = request.extensions();
+    extensions.get().map(|KeyScopes(scopes)| scopes.clone()).ok_or_else(|| ApiError::new(ErrorCode::Forbidden))
 }
 
 impl Caller {
@@ -247,7 +265,9 @@ impl Caller {
         let client = extensions.get().copied().unwrap_or(ClientIp(IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
         // no reason to refuse a call: a device that cannot be told is an unknown one
         let user_agent = single(request.headers(), &header::USER_AGENT, MAX_HEADER).ok().flatten().unwrap_or_default();
-        let origin = Origin { request: extensions.get().map(|RequestId(id)| *id), address: Some(client.0), device: device::coarse_name(user_agent) };
+        let key = extensions.get::<Principal>().and_then(Principal::key);
+        let origin =
+            Origin { request: extensions.get().map(|RequestId(id)| *id), address: Some(client.0), device: device::coarse_name(user_agent), key };
         Self { client, origin, device_cookie, refresh_cookie, refresh_tie, oauth_cookie }
     }
 }
@@ -295,7 +315,7 @@ impl<P: Demand> FromRequest for May<P> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let admitted = request.extensions_mut().remove::<Admitted<P>>().ok_or_else(|| ApiError::new(ErrorCode::Forbidden));
         ready(admitted.and_then(|Admitted(held, demand)| {
-            let SignedIn { principal, caller } = SignedIn::of(request)?;
+            let (principal, caller) = (principal_of(request)?, Caller::of(request));
             Ok(Self { principal, caller, held, demand })
         }))
     }

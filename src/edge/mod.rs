@@ -1,5 +1,6 @@
 //! What every request meets, in order, on one page: see [`app`]. Each layer is a file of its own.
 
+mod api_key;
 mod authenticate;
 pub mod client_ip;
 mod cors;
@@ -52,7 +53,9 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
         .wrap(from_fn(refusals::refusals))
         // 10. so much for each person who is signed in
         .wrap(from_fn(buckets::by_person))
-        // 9. a live session or an access token becomes the principal
+        // 10. … and for each of their API keys
+        .wrap(from_fn(buckets::by_key))
+        // 9. a live session, an access token or an API key becomes the principal
         .wrap(from_fn(authenticate::authenticate))
         // 8. the cookie's key becomes session state
         .wrap(session_cookie::session_cookie(&state))

@@ -46,8 +46,8 @@ error_codes! {
     InvalidProof = BAD_REQUEST, "INVALID_PROOF", "The link or code is not valid, or not any more. Ask for a new letter.";
     /// Nobody is signed in.
     Unauthenticated = UNAUTHORIZED, "UNAUTHENTICATED", "Sign in first.";
-    /// An access token that is wrong in any way; nobody is told which.
-    InvalidToken = UNAUTHORIZED, "INVALID_TOKEN", "The access token is not valid, or not any more. Refresh it or sign in.";
+    /// An access token or an API key that is wrong in any way; nobody is told which.
+    InvalidToken = UNAUTHORIZED, "INVALID_TOKEN", "The access token or API key is not valid, or not any more.";
     /// A refresh token that leads to no live session.
     InvalidRefreshToken = UNAUTHORIZED, "INVALID_REFRESH_TOKEN", "The refresh token is missing, unknown or over. Sign in again.";
     /// A refresh token of a session that ended because one of its tokens was used twice.
@@ -62,7 +62,7 @@ error_codes! {
     HttpsRequired = FORBIDDEN, "HTTPS_REQUIRED", "Use HTTPS. Change every secret that this call carried.";
     /// The operators' listener under a name that a stranger may have pointed at it.
     WrongHost = MISDIRECTED_REQUEST, "WRONG_HOST", "Nothing is served under this name.";
-    /// Signed in, but without the permission, or beyond it: nobody gives, takes or touches what they do not hold.
+    /// Signed in, but without the permission, or beyond it: nobody gives, takes or touches what they do not hold. Or an API key without the scope, or where only people are let in.
     Forbidden = FORBIDDEN, "FORBIDDEN", "You are not allowed to do this.";
     /// Registration is for invited people only.
     RegistrationClosed = FORBIDDEN, "REGISTRATION_CLOSED", "Accounts are for invited people only.";
@@ -125,7 +125,9 @@ impl ErrorCode {
             Self::Malformed => "Mend the request; sent again as it is, it fails again.",
             Self::InvalidProof => "Ask for a new letter; do not try codes, five wrong ones spend the letter.",
             Self::Unauthenticated => "Sign in, then repeat the call with the session cookie or an access token.",
-            Self::InvalidToken => "Refresh the access token once and repeat the call; if that fails too, sign in.",
+            Self::InvalidToken => {
+                "Refresh the access token once and repeat the call; if that fails too, sign in. An API key that is refused stays refused: use its successor, or ask its owner for another."
+            }
             Self::InvalidRefreshToken => "Forget both tokens and sign in.",
             Self::RefreshTokenReplayed => "Forget both tokens, tell the person that somebody else may have had the token, and sign in.",
             Self::InvalidCredentials => "Let the person correct the entry, or ask for a letter that sets a new password. Do not repeat it by itself.",

@@ -4,7 +4,7 @@ use crate::{
     access::store::assignments_of,
     accounts::{self, AccountId, Email, export::store},
     audit::{self, Filter, subject_key},
-    credentials::{federation, passkey, second_factor},
+    credentials::{api_key, federation, passkey, second_factor},
     documents,
     letters::{self, Letter},
     platform::{db::StoreError, outbox},
@@ -67,6 +67,7 @@ async fn contents(connection: &mut PgConnection, state: &State, account: &accoun
     let passkeys = passkey::store::list(connection, owner).await?;
     let identities = federation::store::list_own(connection, owner).await?;
     let documents = documents::store::list_own(connection, owner, MAX_DOCUMENTS).await?;
+    let keys = api_key::store::list_own(connection, owner, None, now).await?;
     let filter = Filter { subject: Some(owner), ..Filter::default() };
     let mut events = audit::list(connection, &state.keyring, &filter, MAX_EVENTS).await?;
     // what one did to others: from where is one's own
@@ -117,6 +118,15 @@ async fn contents(connection: &mut PgConnection, state: &State, account: &accoun
             "created_at": show(document.created_at),
             "updated_at": show(document.updated_at),
             "deleted_at": document.deleted_at.map(show),
+        })).collect::<Vec<_>>(),
+        "api_keys": keys.iter().map(|key| json!({
+            "id": key.id,
+            "name": key.name,
+            "scopes": key.scopes,
+            "networks": key.networks,
+            "created_at": show(key.created_at),
+            "expires_at": show(key.expires_at),
+            "last_used_at": key.last_used_at.map(show),
         })).collect::<Vec<_>>(),
         "events": events.iter().map(|event| {
             // from where somebody else acted is theirs

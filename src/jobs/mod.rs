@@ -77,6 +77,7 @@ impl Jobs {
             }),
             schedule("seen", SEEN_ROUND, None).run(state, |state| async move {
                 state.seen.write(&state.pool, state.settings.sessions.idle).await?;
+                state.keys_used.write(&state.pool).await?;
                 Ok(())
             }),
             schedule("exports", EXPORT_ROUND, Some(&state.export_waits))
@@ -126,6 +127,9 @@ impl Jobs {
         if let Err(error) = self.state.seen.write(&self.state.pool, self.state.settings.sessions.idle).await {
             tracing::warn!(%error, "the last marks of use were not written");
         }
+        if let Err(error) = self.state.keys_used.write(&self.state.pool).await {
+            tracing::warn!(%error, "the last marks of use of keys were not written");
+        }
     }
 }
 
@@ -135,6 +139,7 @@ impl Jobs {
 /// What the first job that fails fails with.
 pub async fn run_all(state: &State) -> Result<(), StoreError> {
     state.seen.write(&state.pool, state.settings.sessions.idle).await?;
+    state.keys_used.write(&state.pool).await?;
     state.signals.write(&state.pool).await?;
     alerts::look(state).await?;
     export::make_all(state).await?;

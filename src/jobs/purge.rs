@@ -4,7 +4,7 @@ use crate::{
     access,
     accounts::{export, proof},
     audit::alerts,
-    credentials::challenge,
+    credentials::{api_key, challenge},
     documents,
     edge::rate_limit,
     platform::{db::StoreError, outbox},
@@ -42,6 +42,7 @@ pub(super) async fn purge(state: &State) -> Result<(), StoreError> {
     purge_all!(state, "sessions", sessions::store::purge, now - KEPT.max(state.settings.terms.undo));
     purge_all!(state, "refresh_tokens", sessions::refresh::store::purge, now - KEPT);
     purge_all!(state, "challenges", challenge::store::purge, now);
+    purge_all!(state, "api_keys", api_key::store::purge, now - KEPT);
     purge_all!(state, "proofs", proof::store::purge, now - KEPT);
     purge_all!(state, "quota_windows", rate_limit::store::purge, now);
     purge_all!(state, "alert_signals", alerts::store::purge, now - SIGNALS_KEPT);

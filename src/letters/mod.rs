@@ -70,6 +70,8 @@ pub enum Letter<'l> {
     IdentityLinked(&'l str),
     /// A notice that one does not any more.
     IdentityUnlinked(&'l str),
+    /// A notice.
+    ApiKeyMade,
     /// Where the export can be fetched, and for how many days.
     ExportReady(Uuid, i64),
     /// To the operators: a suspicious pattern, and how many were counted.
@@ -106,6 +108,7 @@ impl Letter<'_> {
             Self::RecoveryCodesReplaced => include_str!("templates/recovery_codes_replaced.txt"),
             Self::IdentityLinked(_) => include_str!("templates/identity_linked.txt"),
             Self::IdentityUnlinked(_) => include_str!("templates/identity_unlinked.txt"),
+            Self::ApiKeyMade => include_str!("templates/api_key_made.txt"),
             Self::ExportReady(..) => include_str!("templates/export_ready.txt"),
             Self::Alert(..) => include_str!("templates/alert.txt"),
         }
@@ -140,6 +143,7 @@ impl<'l> Letter<'l> {
             | Self::RecoveryCodesReplaced
             | Self::IdentityLinked(_)
             | Self::IdentityUnlinked(_)
+            | Self::ApiKeyMade
             | Self::ExportReady(..)
             | Self::Alert(..) => None,
         }
@@ -257,6 +261,7 @@ mod tests {
             Letter::RecoveryCodesReplaced,
             Letter::IdentityLinked("corp"),
             Letter::IdentityUnlinked("https://id.example"),
+            Letter::ApiKeyMade,
             Letter::ExportReady(Uuid::nil(), 7),
             Letter::Alert(Pattern::CredentialStuffing, 7),
         ];

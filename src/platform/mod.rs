@@ -8,6 +8,7 @@ pub mod files;
 pub mod keyring;
 pub mod local_postgres;
 pub mod mail;
+pub mod marks;
 pub mod outbound;
 pub mod outbox;
 pub mod places;

@@ -25,6 +25,8 @@ const SHAPES: &str = r#"(?x)
     # hashes of passwords and private keys
     | \$argon2 [a-z]* \$ [^\s"\\]+
     | -----BEGIN\ [A-Z\ ]*PRIVATE\ KEY----- (?: [^"\\] | \\. )*
+    # API keys, whole or cut off
+    | pc_(?:live|dev)_ [0-9A-Za-z_]{8,}
     # random values in base64: session keys, refresh tokens, link tokens, CSRF tokens, keys
     | (?P<random> [A-Za-z0-9_+-]{40,} =* )
     # fields that are named like a secret: their whole value

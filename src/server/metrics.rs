@@ -55,6 +55,11 @@ pub const METRICS: &[Metric] = &[
     counter("portcullis_alert_signals_dropped_total", "", "signals of suspicious patterns that there was no room for"),
     counter("portcullis_alerts_total", "pattern", "suspicious patterns that were noticed"),
     counter("portcullis_logins_total", "outcome", "sign-ins: `ok`, `refused`, and `second_factor`, which was asked for"),
+    counter(
+        "portcullis_api_key_refusals_total",
+        "reason",
+        "API keys that were refused: `malformed`, of another `environment`, `unknown` or over, from outside their `network`",
+    ),
     counter("portcullis_refresh_replays_total", "", "sessions that ended because a refresh token came twice"),
     counter("portcullis_audit_events_total", "event", "audit events, by kind"),
     gauge("portcullis_audit_unchained", "", "audit events that wait for the chainer"),

@@ -82,7 +82,7 @@ pub async fn start(
     lifetimes: Lifetimes,
 ) -> Result<Started, sqlx::Error> {
     let (idle, absolute) = match transport {
-        Transport::Cookie | Transport::Outside => (lifetimes.idle, lifetimes.absolute),
+        Transport::Cookie | Transport::Outside | Transport::Key => (lifetimes.idle, lifetimes.absolute),
         Transport::Token => (lifetimes.tokens.idle, lifetimes.tokens.absolute),
     };
     let absolute_expires_at = now + absolute;

@@ -17,6 +17,10 @@ pub struct Quotas {
     pub person_burst: u32,
     /// Requests a second that a person gets back.
     pub person_per_second: u32,
+    /// Requests of one API key at once.
+    pub key_burst: u32,
+    /// Requests a second that a key gets back.
+    pub key_per_second: u32,
     /// Nodes that share what they cannot count together.
     pub nodes: u32,
     /// Failed sign-ins for one account from one address in 15 minutes.
@@ -126,6 +130,8 @@ pub struct Terms {
     pub erasure: time::Duration,
     /// An export can be fetched.
     pub export: time::Duration,
+    /// The longest life of an API key.
+    pub api_key: time::Duration,
 }
 
 pub(super) fn quotas(read: &mut Reader) -> Quotas {
@@ -135,6 +141,8 @@ pub(super) fn quotas(read: &mut Reader) -> Quotas {
         in_hand: read.number("PORTCULLIS_ADDRESS_REQUESTS_IN_HAND", 1..=100_000),
         person_burst: read.number("PORTCULLIS_PERSON_QUOTA_BURST", 1..=100_000),
         person_per_second: read.number("PORTCULLIS_PERSON_QUOTA_PER_SECOND", 1..=10_000),
+        key_burst: read.number("PORTCULLIS_API_KEY_QUOTA_BURST", 1..=100_000),
+        key_per_second: read.number("PORTCULLIS_API_KEY_QUOTA_PER_SECOND", 1..=10_000),
         nodes: read.number("PORTCULLIS_NODES", 1..=1000),
         login: read.number("PORTCULLIS_LOGIN_QUOTA", 1..=1000),
         login_account: read.number("PORTCULLIS_LOGIN_ACCOUNT_QUOTA", 1..=10_000),
@@ -250,5 +258,6 @@ pub(super) fn terms(read: &mut Reader) -> Terms {
         factor_reset: time::Duration::hours(read.number("PORTCULLIS_SECOND_FACTOR_RESET_HOURS", 1..=72)),
         erasure: time::Duration::days(read.number("PORTCULLIS_ERASURE_DAYS", 1..=90)),
         export: time::Duration::days(read.number("PORTCULLIS_EXPORT_DAYS", 1..=30)),
+        api_key: time::Duration::days(read.number("PORTCULLIS_API_KEY_DAYS", 1..=730)),
     }
 }

@@ -130,6 +130,12 @@ pub const SETTINGS: &[Setting] = &[
     setting("PORTCULLIS_ADDRESS_QUOTA_PER_SECOND", "20", "requests a second that it gets back, 1 to 10000"),
     setting("PORTCULLIS_PERSON_QUOTA_BURST", "120", "requests that one signed-in person may send at once, from wherever, 1 to 100000"),
     setting("PORTCULLIS_PERSON_QUOTA_PER_SECOND", "20", "requests a second that a person gets back, 1 to 10000"),
+    setting(
+        "PORTCULLIS_API_KEY_QUOTA_BURST",
+        "60",
+        "requests that one API key may send at once, 1 to 100000; its account's own quota holds for all its keys together",
+    ),
+    setting("PORTCULLIS_API_KEY_QUOTA_PER_SECOND", "10", "requests a second that a key gets back, 1 to 10000"),
     setting("PORTCULLIS_LOGIN_QUOTA", "10", "failed sign-ins for one account from one address in 15 minutes, 1 to 1000"),
     setting("PORTCULLIS_LOGIN_ACCOUNT_QUOTA", "100", "failed sign-ins for one account from everywhere in 15 minutes, 1 to 10000"),
     setting("PORTCULLIS_LOGIN_DEVICE_QUOTA", "10", "failed sign-ins for one account from one known device in 15 minutes, 1 to 1000"),
@@ -243,4 +249,5 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("PORTCULLIS_DOCUMENTS", "10000", "documents of one account, deleted ones too, 1 to 1000000"),
     setting("PORTCULLIS_DELETED_DOCUMENT_DAYS", "30", "a deleted document can be restored, 1 to 365; then it is gone"),
+    setting("PORTCULLIS_API_KEY_DAYS", "365", "longest life of an API key, 1 to 730"),
 ];

@@ -22,7 +22,7 @@ pub use reader::SettingsError;
 pub use tls::{Acme, Profile, Redirecting, Tls, TlsFiles};
 
 use crate::{
-    credentials::passkey::RelyingParty,
+    credentials::{api_key::Realm, passkey::RelyingParty},
     platform::{
         keyring::{KeyBytes, LONGEST_TOKEN_LIFE, signing::Algorithm},
         mail::Transport,
@@ -46,6 +46,17 @@ pub enum Environment {
     Development,
     /// Whatever is missing is an error.
     Production,
+}
+
+impl Environment {
+    /// Which API keys count.
+    #[must_use]
+    pub fn realm(self) -> Realm {
+        match self {
+            Self::Development => Realm::Dev,
+            Self::Production => Realm::Live,
+        }
+    }
 }
 
 /// Settings by name, as they were given.

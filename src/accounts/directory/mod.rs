@@ -1,4 +1,4 @@
-//! Accounts as administrators see them. Who may look or change is said by the guards in `api`; on whom, by `access/role.rs`.
+//! People's accounts as administrators see them. Who may look or change is said by the guards in `api`; on whom, by `access/role.rs`.
 
 pub mod store;
 
@@ -29,7 +29,7 @@ impl Status {
         }
     }
 
-    pub(super) fn named(name: &str) -> Self {
+    pub(in crate::accounts) fn named(name: &str) -> Self {
         match name {
             "active" => Self::Active,
             "closing" => Self::Closing,

@@ -1,4 +1,4 @@
-//! The SQL of the directory.
+//! The SQL of the directory: people only.
 
 use crate::accounts::{
     AccountId, Name,
@@ -32,10 +32,10 @@ impl From<Row> for Listed {
 pub async fn list(connection: &mut PgConnection, filter: &Filter, limit: i64, now: OffsetDateTime) -> Result<Vec<Listed>, sqlx::Error> {
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT u.id AS "id: AccountId", u.email, u.name, u.status, u.department, u.created_at, u.last_signed_in_at,
+        r#"SELECT u.id AS "id: AccountId", u.email AS "email!", u.name, u.status, u.department, u.created_at, u.last_signed_in_at,
                   ARRAY(SELECT role FROM user_roles WHERE user_id = u.id AND (expires_at IS NULL OR expires_at > $7) ORDER BY role) AS "roles!"
            FROM users u
-           WHERE ($1::text IS NULL OR starts_with(u.email, $1)) AND ($2::text IS NULL OR u.status = $2)
+           WHERE u.kind = 'person' AND ($1::text IS NULL OR starts_with(u.email, $1)) AND ($2::text IS NULL OR u.status = $2)
              AND ($3::text IS NULL OR u.department = $3)
              AND ($4::text IS NULL OR EXISTS (SELECT FROM user_roles WHERE user_id = u.id AND role = $4 AND (expires_at IS NULL OR expires_at > $7)))
              AND ($5::uuid IS NULL OR u.id < $5)
@@ -60,9 +60,9 @@ pub async fn list(connection: &mut PgConnection, filter: &Filter, limit: i64, no
 pub async fn find(connection: &mut PgConnection, id: AccountId, now: OffsetDateTime) -> Result<Option<Listed>, sqlx::Error> {
     let row = sqlx::query_as!(
         Row,
-        r#"SELECT id AS "id: AccountId", email, name, status, department, created_at, last_signed_in_at,
+        r#"SELECT id AS "id: AccountId", email AS "email!", name, status, department, created_at, last_signed_in_at,
                   ARRAY(SELECT role FROM user_roles WHERE user_id = $1 AND (expires_at IS NULL OR expires_at > $2) ORDER BY role) AS "roles!"
-           FROM users WHERE id = $1"#,
+           FROM users WHERE id = $1 AND kind = 'person'"#,
         id.0,
         now
     )
@@ -80,7 +80,7 @@ pub async fn set_disabled(connection: &mut PgConnection, id: AccountId, disabled
     let done = sqlx::query!(
         "UPDATE users SET status = CASE WHEN status = 'closing' THEN status ELSE $3 END,
              disabled_while_closing = (status = 'closing' AND $5), authz_version = authz_version + 1, updated_at = $4
-         WHERE id = $1 AND (status = $2 OR status = 'closing' AND disabled_while_closing <> $5)",
+         WHERE id = $1 AND kind = 'person' AND (status = $2 OR status = 'closing' AND disabled_while_closing <> $5)",
         id.0,
         from,
         to,
@@ -104,7 +104,7 @@ pub async fn set_department(
 ) -> Result<bool, sqlx::Error> {
     // policies decide by it: a change of authority
     let done = sqlx::query!(
-        "UPDATE users SET department = $2, authz_version = authz_version + 1, updated_at = $3 WHERE id = $1",
+        "UPDATE users SET department = $2, authz_version = authz_version + 1, updated_at = $3 WHERE id = $1 AND kind = 'person'",
         id.0,
         department.map(|department| department.as_str()),
         now

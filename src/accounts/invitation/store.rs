@@ -39,7 +39,7 @@ pub async fn accept(connection: &mut PgConnection, id: Uuid, guest: AccountId) -
         r#"WITH invited AS (
                SELECT invited_by, department FROM invitations WHERE id = $1 AND revoked_at IS NULL
            ), placed AS (
-               UPDATE users SET department = (SELECT department FROM invited) WHERE id = $2
+               UPDATE users SET department = (SELECT department FROM invited) WHERE id = $2 AND kind = 'person'
            )
            SELECT invited_by, ARRAY(SELECT role FROM invitation_roles WHERE invitation = $1 ORDER BY role) AS "roles!" FROM invited"#,
         id,

@@ -24,7 +24,7 @@ pub struct Linked {
 pub async fn find_active(connection: &mut PgConnection, issuer: &str, subject: &str) -> Result<Option<Linked>, sqlx::Error> {
     sqlx::query_as!(
         Linked,
-        r#"SELECT i.id, u.id AS account, u.email, greatest(u.devices_known_since, 'epoch') AS "devices_known_since!"
+        r#"SELECT i.id, u.id AS account, u.email AS "email!", greatest(u.devices_known_since, 'epoch') AS "devices_known_since!"
            FROM identities i JOIN users u ON u.id = i.user_id WHERE i.issuer = $1 AND i.subject = $2 AND u.status = 'active'"#,
         issuer,
         subject
@@ -48,7 +48,7 @@ pub async fn link(
 ) -> Result<bool, sqlx::Error> {
     let done = sqlx::query!(
         "INSERT INTO identities (id, user_id, issuer, subject, linked_at)
-         SELECT $1, u.id, $3, $4, $5 FROM users u WHERE u.id = $2 AND u.status = 'active' FOR NO KEY UPDATE
+         SELECT $1, u.id, $3, $4, $5 FROM users u WHERE u.id = $2 AND u.kind = 'person' AND u.status = 'active' FOR NO KEY UPDATE
          ON CONFLICT (issuer, subject) DO NOTHING",
         id,
         account,

@@ -136,7 +136,7 @@ pub async fn find_own(connection: &mut PgConnection, keyring: &Keyring, account:
 /// [`StoreError`].
 pub async fn for_sign_in(connection: &mut PgConnection, keyring: &Keyring, credential: &[u8]) -> Result<Option<ForSignIn>, StoreError> {
     let row = sqlx::query!(
-        r#"SELECT p.id, p.user_id, p.key_version, p.sealed, u.email, greatest(u.devices_known_since, 'epoch') AS "devices_known_since!"
+        r#"SELECT p.id, p.user_id, p.key_version, p.sealed, u.email AS "email!", greatest(u.devices_known_since, 'epoch') AS "devices_known_since!"
            FROM passkeys p JOIN users u ON u.id = p.user_id WHERE p.credential_digest = $1 AND u.status = 'active'"#,
         &crypto::sha256(credential)
     )

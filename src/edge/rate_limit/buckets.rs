@@ -1,5 +1,5 @@
-//! Token buckets by actix-governor, in this node's memory: one a client address, before anything is known of the caller, and one a
-//! signed-in person, whatever addresses they come from. Ordinary traffic costs no round trip. The layers are ours, on the crate's
+//! Token buckets by actix-governor, in this node's memory: one a client address, before anything is known of the caller, one an API
+//! key, and one a signed-in person, whatever addresses they come from and with whatever key. Ordinary traffic costs no round trip. The layers are ours, on the crate's
 //! limiter: its own layer does not fit into this stack when it has to say what is left.
 //! Practices 4.token-bucket, 4.abuse, 4.dos. Attacks: `tests/suite/attacks/s04_rate_limits/`.
 
@@ -36,6 +36,7 @@ use uuid::Uuid;
 #[derive(Clone)]
 pub struct Buckets {
     addresses: Arc<Kind<IpAddr>>,
+    keys: Arc<Kind<Uuid>>,
     people: Arc<Kind<Uuid>>,
 }
 
@@ -99,6 +100,7 @@ impl Buckets {
     pub fn new(quotas: &Quotas) -> Option<Self> {
         Some(Self {
             addresses: Arc::new(Kind::new(Quota::Address, quotas, quotas.address_per_second)?),
+            keys: Arc::new(Kind::new(Quota::ApiKey, quotas, quotas.key_per_second)?),
             people: Arc::new(Kind::new(Quota::Person, quotas, quotas.person_per_second)?),
         })
     }
@@ -106,13 +108,14 @@ impl Buckets {
     /// Forgets full buckets. The maps only grow otherwise: a caller with many addresses could fill the memory.
     pub fn forget_full(&self) {
         self.addresses.forget_full();
+        self.keys.forget_full();
         self.people.forget_full();
     }
 
     /// How many buckets there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.addresses.limiter.len() + self.people.limiter.len()
+        self.addresses.limiter.len() + self.keys.limiter.len() + self.people.limiter.len()
     }
 
     /// Whether there is no bucket.
@@ -130,6 +133,19 @@ pub(in crate::edge) async fn by_address<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<B>, Error> {
     let client = request.extensions().get::<ClientIp>().copied();
     buckets.addresses.pass(&client.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), ClientIp::network), request, next).await
+}
+
+/// A token of the API key, where there is one: before the person's, so that a key that runs wild uses up nothing of its owner's.
+pub(in crate::edge) async fn by_key<B: MessageBody + 'static>(
+    buckets: Data<Buckets>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let key = request.extensions().get::<Principal>().and_then(Principal::key);
+    match key {
+        Some(key) => buckets.keys.pass(&key, request, next).await,
+        None => next.call(request).await,
+    }
 }
 
 /// A token of the person, however they are signed in; whoever is not needs none of this kind.

@@ -21,6 +21,8 @@ pub enum By {
     MailboxAndAddress,
     /// Somebody who is signed in.
     Person,
+    /// An API key.
+    Key,
     /// A session.
     Session,
     /// A mailed proof, or somebody who is signed in.
@@ -41,6 +43,7 @@ impl By {
             Self::Mailbox => "mailbox",
             Self::MailboxAndAddress => "mailbox and address",
             Self::Person => "person",
+            Self::Key => "API key",
             Self::Session => "session",
             Self::Proof => "proof or person",
             Self::Pattern => "pattern",
@@ -148,6 +151,8 @@ quotas! {
     Address = "address", Address, TokenBucket, |q| q.address_burst, |q| refill(q.address_burst, q.address_per_second), "PORTCULLIS_ADDRESS_QUOTA_BURST";
     /// Requests of any kind by somebody who is signed in, from wherever.
     Person = "person", Person, TokenBucket, |q| q.person_burst, |q| refill(q.person_burst, q.person_per_second), "PORTCULLIS_PERSON_QUOTA_BURST";
+    /// Requests of any kind with one API key, beside its account's quota.
+    ApiKey = "api_key", Key, TokenBucket, |q| q.key_burst, |q| refill(q.key_burst, q.key_per_second), "PORTCULLIS_API_KEY_QUOTA_BURST";
     /// Requests of any kind that are not answered yet.
     InHand = "in_hand", Address, AtOnce, |q| q.in_hand, |_| Duration::ZERO, "PORTCULLIS_ADDRESS_REQUESTS_IN_HAND";
     /// Failed sign-ins, by an unknown device.

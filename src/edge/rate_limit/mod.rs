@@ -1,4 +1,4 @@
-//! How often. Ordinary traffic: token buckets in memory ([`buckets`]), one a client address and one a signed-in person. Sensitive
+//! How often. Ordinary traffic: token buckets in memory ([`buckets`]), one a client address, one an API key and one a signed-in person. Sensitive
 //! calls: exact counters that all nodes share, in Postgres ([`store`]) or, where there is one, in Redis ([`script`]); counted before the
 //! work, by one statement for everything that a call is counted under. Where Redis is away, each node counts its part in memory.
 //! The quotas: [`list`].

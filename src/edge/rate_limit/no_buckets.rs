@@ -1,4 +1,4 @@
-//! Stands in for `buckets.rs` in a build without the feature `governor`: no quota per address or person on ordinary traffic. Put a
+//! Stands in for `buckets.rs` in a build without the feature `governor`: no quota per address, key or person on ordinary traffic. Put a
 //! proxy in front that has one, or another crate in here.
 
 use crate::settings::Quotas;
@@ -17,7 +17,7 @@ impl Buckets {
     /// Says in the log what is missing.
     #[must_use]
     pub fn new(_: &Quotas) -> Option<Self> {
-        tracing::warn!("built without the feature `governor`: no quota per client address and per person");
+        tracing::warn!("built without the feature `governor`: no quota per client address, per API key and per person");
         Some(Self)
     }
 
@@ -26,6 +26,10 @@ impl Buckets {
 }
 
 pub(in crate::edge) async fn by_address<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
+    next.call(request).await
+}
+
+pub(in crate::edge) async fn by_key<B: MessageBody + 'static>(request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
     next.call(request).await
 }
 

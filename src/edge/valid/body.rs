@@ -2,6 +2,7 @@
 
 use crate::{
     access::{Principal, Transport},
+    credentials::api_key,
     edge::valid::{
         Object, Valid,
         faults::{Faults, expected, explain, named},
@@ -61,7 +62,11 @@ async fn check_still_signed_in(request: &HttpRequest, state: &State) -> Result<(
     if transport == Transport::Outside {
         return Ok(());
     }
-    let lives = sessions::store::is_live(&state.pool, session, state.clock.now()).await?;
+    let now = state.clock.now();
+    let lives = match transport {
+        Transport::Key => api_key::store::is_live(&state.pool, session, now).await?,
+        _ => sessions::store::is_live(&state.pool, session, now).await?,
+    };
     if lives { Ok(()) } else { Err(ApiError::new(ErrorCode::Unauthenticated)) }
 }
 

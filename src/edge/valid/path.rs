@@ -23,16 +23,32 @@ impl Segment for Uuid {
     }
 }
 
-impl<T: Segment> FromRequest for Valid<Path<T>> {
+/// What the segments of a path name: one of them, or one within another.
+pub trait Place: Sized {
+    /// `None`: nothing.
+    fn read<'p>(segments: impl Iterator<Item = &'p str>) -> Option<Self>;
+}
+
+impl<T: Segment> Place for T {
+    fn read<'p>(mut segments: impl Iterator<Item = &'p str>) -> Option<Self> {
+        let place = T::parse(segments.next()?)?;
+        segments.next().is_none().then_some(place)
+    }
+}
+
+impl<A: Segment, B: Segment> Place for (A, B) {
+    fn read<'p>(mut segments: impl Iterator<Item = &'p str>) -> Option<Self> {
+        let place = (A::parse(segments.next()?)?, B::parse(segments.next()?)?);
+        segments.next().is_none().then_some(place)
+    }
+}
+
+impl<T: Place> FromRequest for Valid<Path<T>> {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let mut segments = request.match_info().iter();
-        let value = match (segments.next(), segments.next()) {
-            (Some((_, segment)), None) => T::parse(segment),
-            _ => None,
-        };
+        let value = T::read(request.match_info().iter().map(|(_, segment)| segment));
         ready(value.map(|value| Self(Path::from(value))).ok_or_else(|| ApiError::new(ErrorCode::NotFound)))
     }
 }

@@ -85,6 +85,8 @@ purposes! {
     Cursor = "cursor";
     /// Signs the heads of the audit chain.
     AuditChain = "audit_chain";
+    /// Keyed digests of API keys.
+    ApiKey = "api_key";
 }
 
 impl Purpose {

@@ -61,8 +61,8 @@ pub async fn raise(
 ) -> Result<Option<Raised>, sqlx::Error> {
     match principal.transport {
         Transport::Cookie => store::raise(connection, principal, assured, now).await,
-        // somebody else's: nothing of it is here
-        Transport::Outside => Ok(None),
+        // somebody else's, or a key's: there is no session here
+        Transport::Outside | Transport::Key => Ok(None),
         Transport::Token => {
             let raised = store::continue_as(connection, principal, crypto::uuid_v7(now), assured, now).await?;
             end_own(connection, revocations, principal.account, principal.session, now).await?;

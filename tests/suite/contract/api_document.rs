@@ -69,17 +69,19 @@ async fn every_route_is_guarded() {
     }
 }
 
-/// Whoever can read a call by cookie or by token can read it; nobody else is promised to.
+/// Whoever can read a call by cookie, by token or by key can read it; nobody else is promised to.
 #[actix_web::test]
 async fn every_documented_scheme_opens_its_calls_and_no_other() {
     let app = TestApp::start().await;
     let by_cookie = app.administrator().await;
     let (by_token, _) = app.token_sign_in("root@example.org").await;
+    let every: Vec<&str> = Permission::ALL.iter().map(|permission| permission.name()).collect();
+    let by_key = by_cookie.api_key(&every).await.actor;
     for operation in operations().iter().filter(|operation| !operation.is_public() && operation.method == Method::GET) {
-        for (scheme, actor) in [("session", &by_cookie), ("bearer", &by_token)] {
+        for (scheme, actor, refused) in [("session", &by_cookie, 401), ("bearer", &by_token, 401), ("api_key", &by_key, 403)] {
             let is_promised = operation.value["security"].as_array().unwrap().iter().any(|schemes| schemes.get(scheme).is_some());
             let answer = actor.get(&operation.url()).await;
-            assert_eq!(answer.status != 401, is_promised, "{} by {scheme}: {}", operation.name(), answer.text);
+            assert_eq!(answer.status != refused, is_promised, "{} by {scheme}: {}", operation.name(), answer.text);
         }
     }
 }

@@ -11,6 +11,7 @@ fn test_of(quota: Quota) -> &'static str {
     match quota {
         Quota::Address => "address_flood",
         Quota::Person => "scraping",
+        Quota::ApiKey => "runaway_key",
         Quota::InHand => "request_flood",
         Quota::LoginFromAddress | Quota::LoginToAccount | Quota::LoginFromNetwork | Quota::Reauthentication => "password_guessing",
         Quota::LoginFromDevice | Quota::LoginFailures | Quota::WrongProofs | Quota::LettersFromAddress | Quota::LettersFromAddressADay => {

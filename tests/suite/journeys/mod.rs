@@ -1,6 +1,7 @@
 //! What people do, from end to end.
 
 mod administration;
+mod api_keys;
 mod audit_log;
 mod deployment;
 mod devices;

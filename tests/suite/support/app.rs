@@ -10,6 +10,7 @@ use portcullis::{
     audit::alerts::signals::Signals,
     credentials::{
         self,
+        api_key::UsedKeys,
         password::{HashPool, Password, Passwords},
     },
     jobs,
@@ -64,7 +65,7 @@ pub fn over_http1() -> bool {
 }
 
 /// Numbers that no ordinary test meets.
-const ROOMY: [(&str, &str); 26] = [
+const ROOMY: [(&str, &str); 27] = [
     ("PORTCULLIS_PUBLIC_URL", PUBLIC_URL),
     ("PORTCULLIS_HTTPS_LISTEN", "127.0.0.1:0"),
     ("PORTCULLIS_HTTP_LISTEN", "off"),
@@ -73,6 +74,7 @@ const ROOMY: [(&str, &str); 26] = [
     ("PORTCULLIS_ADDRESS_QUOTA_BURST", "100000"),
     ("PORTCULLIS_ADDRESS_REQUESTS_IN_HAND", "10000"),
     ("PORTCULLIS_PERSON_QUOTA_BURST", "100000"),
+    ("PORTCULLIS_API_KEY_QUOTA_BURST", "100000"),
     ("PORTCULLIS_REFRESH_QUOTA", "10000"),
     ("PORTCULLIS_WRONG_PROOF_QUOTA", "10000"),
     ("PORTCULLIS_PASSKEY_OPTIONS_QUOTA", "10000"),
@@ -138,6 +140,7 @@ impl TestApp {
             redis,
             windows: Windows::new(10_000),
             seen: Seen::default(),
+            keys_used: UsedKeys::default(),
             signals: Signals::default(),
             letter_waits: Arc::default(),
             export_waits: Arc::default(),
@@ -212,7 +215,7 @@ impl TestApp {
         accounts::store::insert(&mut connection, &account).await.unwrap();
         credentials::store::set_password(&mut connection, account.id.0, &hash, self.clock.now()).await.unwrap();
         let wanted = [Assignment { role: "administrator".into(), expires_at: None }];
-        role::assign(&mut connection, role::Actor::CommandLine, account.id.0, &wanted, self.clock.now()).await.unwrap();
+        role::assign(&mut connection, role::Actor::CommandLine, role::Subject::Person(account.id.0), &wanted, self.clock.now()).await.unwrap();
         self.sign_in(email).await
     }
 
@@ -320,6 +323,7 @@ impl TestApp {
     /// The job that does this comes round every few seconds.
     pub async fn marks_of_use_written(&self) {
         self.state.seen.write(&self.state.pool, self.state.settings.sessions.idle).await.unwrap();
+        self.state.keys_used.write(&self.state.pool).await.unwrap();
     }
 
     pub async fn wait_for<T>(&self, what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {

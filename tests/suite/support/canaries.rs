@@ -22,6 +22,14 @@ fn note(kind: &str, value: &str) {
 }
 
 fn secret(value: &str) {
+    // a key's id stands in its row, and its secret nowhere
+    if let Some(part) = value.strip_prefix("pc_").and_then(|key| key.splitn(3, '_').nth(2)) {
+        note_secret(part);
+    }
+    note_secret(value);
+}
+
+fn note_secret(value: &str) {
     // what a thief read in the database and sends is none: it stands there, being worth nothing
     let is_digest = value.len() == 64 && value.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     // payloads of injections stand in every field, this one too; and what is one character again and again is no secret
@@ -82,6 +90,8 @@ fn walk(name: &str, value: &Value) {
             // a provider's, not one that people type
             "code" if text.len() > 40 => secret(text),
             "code" => code(text),
+            // shown once
+            "key" if text.starts_with("pc_") => secret(text),
             "password" | "current_password" | "token" | "mfa_token" | "secret" | "recovery_code" | "recovery_codes" | "access_token"
             | "refresh_token" | "csrf_token" | "state" => secret(text),
             _ => {}

@@ -8,6 +8,7 @@ pub mod device;
 pub mod documents;
 pub mod ingest;
 pub mod log;
+pub mod machines;
 pub mod operations;
 pub mod people;
 pub mod provider;

@@ -153,7 +153,7 @@ async fn every_administrative_call_needs_its_permission() {
     for operation in operations() {
         let Some(needed) = operation.permission() else { continue };
         walked += 1;
-        let (name, url) = (operation.name(), operation.path.replace("{id}", &id).replace("{name}", "auditor"));
+        let (name, url) = (operation.name(), operation.path.replace("{id}", &id).replace("{name}", "auditor").replace("{key}", &id));
         let call = async || Answer::of(member.request(operation.method.clone(), &url).json(&json!({}))).await;
         let without = call().await;
         assert_eq!((without.status.as_u16(), without.code().as_str()), (403, "FORBIDDEN"), "{name}");

@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 #[actix_web::test]
 async fn a_dump_holds_no_password_cookie_key_token_or_code() {
     let app = TestApp::start().await;
+    let api_key = app.administrator().await.api_key(&["users:read"]).await.key;
     let ada = app.member("ada@example.org").await;
     app.visitor().post("/v1/auth/register", json!({ "email": "bob@example.org" })).await;
     let letter = app.letter_to("bob@example.org").await;
@@ -40,7 +41,8 @@ async fn a_dump_holds_no_password_cookie_key_token_or_code() {
     let device = ada.device.unwrap().split('.').next_back().unwrap().to_owned();
     let refresh_key: String = app.state.keyring.active(Purpose::RefreshToken).1.expose().iter().map(|byte| format!("{byte:02x}")).collect();
     let own = [PASSWORD.to_owned(), cookie.split_once('=').unwrap().1.to_owned(), ada.csrf.unwrap(), device, refresh_key];
-    let own = own.into_iter().chain([with_tokens.bearer.clone().unwrap(), first, second]);
+    let own = own.into_iter().chain([api_key.rsplit('_').next().unwrap().to_owned(), api_key]);
+    let own = own.chain([with_tokens.bearer.clone().unwrap(), first, second]);
     let mailed = others.into_iter().chain([letter]).flat_map(|letter| [letter.token, letter.code]).flatten();
     for secret in own.chain(mailed) {
         // bytea shows as hexadecimal

@@ -11,6 +11,7 @@ mod passkey_flood;
 mod password_guessing;
 mod refresh_flood;
 mod request_flood;
+mod runaway_key;
 mod scraping;
 mod second_factor_guessing;
 mod sign_in_flood;

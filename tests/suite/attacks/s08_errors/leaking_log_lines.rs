@@ -7,7 +7,7 @@ use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
 /// A canary in it, and what must be left of its line.
-const LEAKS: [(&str, &str); 22] = [
+const LEAKS: [(&str, &str); 24] = [
     ("token eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJjYW5hcnkifQ.canary-signature is bad", "is bad"),
     ("got Bearer canary-of-a-bearer-token.x and stopped", "and stopped"),
     ("got bearer Canary/of+a~bearer== and stopped", "and stopped"),
@@ -24,6 +24,8 @@ const LEAKS: [(&str, &str); 22] = [
     ("hash $argon2id$v=19$m=19456,t=2,p=1$Y2FuYXJ5$canary differs", "differs"),
     ("link token Zq3cAnArYcanaryCANARYcanaryCANARYcanary0-_x of a letter", "of a letter"),
     ("line\nZq3cAnArYcanaryCANARYcanaryCANARYcanary0-_x", "line"),
+    ("found pc_live_0190a5e0c0de7000800000000000beef_canaryCANARYcanary in a file", "in a file"),
+    ("found pc_dev_0190a5e0_canary in a file", "in a file"),
     ("GET /v1/me?token=canary failed", "GET /v1/me?"),
     ("form password=canary of the log under a moon", "form "),
     (r#"body {"email":"x","password":"canary \" of the log"} refused"#, "body "),
