@@ -135,10 +135,15 @@ impl CreateApiKey {
         if life > longest {
             return Err(ApiError::invalid_field("expires_in_days", "is longer than this service lets keys live"));
         }
-        let scopes = role::parse_permissions(&scopes).map_err(|_| ApiError::invalid_field("scopes", "names a permission that does not exist"))?;
+        role::parse_permissions(&scopes).map_err(|_| ApiError::invalid_field("scopes", "names a permission that does not exist"))?;
         let read = |network: Field<Network>| network.take("networks").map(|network| network.to_string());
         let networks = networks.map(|networks| networks.into_iter().map(read).collect::<Result<Vec<_>, _>>()).transpose()?;
-        Ok(Wanted { name: name.take("name")?.as_str().to_owned(), scopes: scopes.names(), networks, expires_at: state.clock.now() + life })
+        Ok(Wanted {
+            name: name.take("name")?.as_str().to_owned(),
+            scopes: scopes.into_iter().collect(),
+            networks,
+            expires_at: state.clock.now() + life,
+        })
     }
 }
 
