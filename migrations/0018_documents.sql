@@ -48,13 +48,14 @@ INSERT INTO role_permissions (role, permission) VALUES
     ('manager', 'documents:read'), ('manager', 'documents:write'), ('manager', 'documents:manage'),
     ('administrator', 'documents:read'), ('administrator', 'documents:write'), ('administrator', 'documents:manage');
 
--- Every person begins as a member, whichever way the account came about; administrators may take that away.
+-- Every person begins as a member, whichever way the account came about; administrators may take that away. A service account has what it is
+-- given.
 CREATE FUNCTION begin_as_member() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO user_roles (user_id, role, granted_at) VALUES (NEW.id, 'member', NEW.created_at);
     RETURN NULL;
 END $$;
-CREATE TRIGGER users_begin_as_member AFTER INSERT ON users FOR EACH ROW EXECUTE FUNCTION begin_as_member();
-INSERT INTO user_roles (user_id, role, granted_at) SELECT id, 'member', now() FROM users;
+CREATE TRIGGER users_begin_as_member AFTER INSERT ON users FOR EACH ROW WHEN (NEW.kind = 'person') EXECUTE FUNCTION begin_as_member();
+INSERT INTO user_roles (user_id, role, granted_at) SELECT id, 'member', now() FROM users WHERE kind = 'person';
 -- tokens carry what their owners may do
 UPDATE users SET authz_version = authz_version + 1;

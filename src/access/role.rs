@@ -105,14 +105,14 @@ pub struct Person {
 
 /// Whose roles are set. One is never taken for the other: each has routes of its own.
 #[derive(Debug, Clone, Copy)]
-pub enum Subject {
+pub enum Holder {
     /// A person's account.
     Person(Uuid),
     /// A service account.
     Service(Uuid),
 }
 
-impl Subject {
+impl Holder {
     /// The account.
     #[must_use]
     pub fn id(self) -> Uuid {
@@ -262,7 +262,7 @@ fn named<'r>(roles: &'r [Role], name: &str) -> Result<&'r Role, AccessError> {
 pub async fn assign(
     connection: &mut PgConnection,
     actor: Actor,
-    subject: Subject,
+    subject: Holder,
     wanted: &[Assignment],
     now: OffsetDateTime,
 ) -> Result<Vec<Assignment>, AccessError> {

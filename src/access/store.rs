@@ -1,6 +1,6 @@
 //! The SQL of roles and permissions. Knows accounts by id only.
 
-use crate::access::role::{Assignment, Role, Subject};
+use crate::access::role::{Assignment, Holder, Role};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -102,7 +102,7 @@ pub async fn is_session_live(connection: &mut PgConnection, account: Uuid, sessi
     .await
 }
 
-pub(super) async fn account_exists(connection: &mut PgConnection, subject: Subject) -> Result<bool, sqlx::Error> {
+pub(super) async fn account_exists(connection: &mut PgConnection, subject: Holder) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM users WHERE id = $1 AND kind = $2) AS "exists!""#, subject.id(), subject.kind())
         .fetch_one(connection)
         .await

@@ -7,7 +7,7 @@
 use crate::{
     access::{
         permission::Permission,
-        role::{self, AccessError, Actor, Assignment, Person, Subject},
+        role::{self, AccessError, Actor, Assignment, Holder, Person},
     },
     accounts::{
         self, Account, AccountId, Email, Name, invitation,
@@ -148,7 +148,7 @@ async fn accept(transaction: &mut PgConnection, state: &State, anyone: &Anyone, 
     let roles: Vec<_> = invited.roles.iter().map(|role| Assignment { role: role.clone(), expires_at: None }).collect();
     // what they hold at their best: they need not be there
     let inviter = Person { account: invited.invited_by, by: Some(Permission::InvitationsManage), assurance: 2, session: None };
-    let given = role::assign(transaction, Actor::Person(inviter), Subject::Person(account.0), &roles, now).await;
+    let given = role::assign(transaction, Actor::Person(inviter), Holder::Person(account.0), &roles, now).await;
     given.map_err(|error| match error {
         // whoever invited has lost the right meanwhile: the invitation is worth nothing any more
         AccessError::BeyondOwn => ApiError::new(ErrorCode::InvalidProof),

@@ -6,7 +6,7 @@
 use crate::{
     access::{
         permission::{Held, demand::ServiceAccountsManage},
-        role::{self, Assignment, Subject},
+        role::{self, Assignment, Holder},
     },
     accounts::{
         AccountId, Name,
@@ -88,7 +88,7 @@ pub async fn list(may: May<ServiceAccountsManage>, state: Data<State>, query: Va
     let PageQuery { limit, cursor } = query.0.into_inner();
     let window = Window::read(&state, "service accounts", may.principal.account, limit, cursor.as_deref())?;
     let rows = store::list(&mut *state.pool.acquire().await?, window.after, window.rows(), state.clock.now()).await?;
-    Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id.0, show)))
+    Ok(HttpResponse::Ok().json(window.page(rows, |row| row.id.0, show)?))
 }
 
 /// Read a service account
@@ -141,7 +141,7 @@ pub async fn create(
     if !store::insert(&mut transaction, id, &name, department.as_ref(), now).await? {
         return Err(ApiError::new(ErrorCode::TooMany));
     }
-    role::assign(&mut transaction, may.actor(), Subject::Service(id.0), &wanted, now).await?;
+    role::assign(&mut transaction, may.actor(), Holder::Service(id.0), &wanted, now).await?;
     let found = store::find(&mut transaction, id, now).await?.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
     let entry = Entry::new(Event::ServiceAccountCreated, &may.caller.origin, Some(may.principal.account), Some(id.0));
     audit::record(&mut transaction, &state.keyring, now, entry.detail(json!({ "name": name.as_str(), "roles": found.roles }))).await?;
@@ -163,7 +163,7 @@ pub async fn set_roles(
     let (Fresh(may), id, now) = (may, id.0.into_inner(), state.clock.now());
     let wanted = body.0.into_inner().wanted(now)?;
     let mut transaction = state.pool.begin().await?;
-    let before = role::assign(&mut transaction, may.actor(), Subject::Service(id), &wanted, now).await?;
+    let before = role::assign(&mut transaction, may.actor(), Holder::Service(id), &wanted, now).await?;
     let entry = Entry::new(Event::RolesChanged, &may.caller.origin, Some(may.principal.account), Some(id));
     audit::record(&mut transaction, &state.keyring, now, entry.detail(UserRoles::change(before, wanted.clone()))).await?;
     transaction.commit().await?;
@@ -196,7 +196,7 @@ pub async fn set_disabled(
 
 /// Delete a service account
 ///
-/// With its keys.
+/// With its keys, and with what it owns.
 #[utoipa::path(delete, path = "/v1/service-accounts/{id}", tag = "service-accounts", params(("id" = Uuid, Path, description = "The account")),
     responses((status = 204, description = "It is gone")))]
 pub async fn delete(may: Fresh<May<ServiceAccountsManage>>, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {

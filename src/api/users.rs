@@ -5,7 +5,7 @@
 use crate::{
     access::{
         permission::demand::{RolesAssign, UsersManage, UsersRead},
-        role::{self, Assignment, Subject},
+        role::{self, Assignment, Holder},
         store::assignments_of,
     },
     accounts::{
@@ -308,7 +308,7 @@ pub async fn set_roles(
     let (id, now) = (id.0.into_inner(), state.clock.now());
     let wanted = body.0.into_inner().wanted(now)?;
     let mut transaction = state.pool.begin().await?;
-    let before = role::assign(&mut transaction, may.actor(), Subject::Person(id), &wanted, now).await?;
+    let before = role::assign(&mut transaction, may.actor(), Holder::Person(id), &wanted, now).await?;
     let entry =
         Entry::new(Event::RolesChanged, &may.caller.origin, Some(may.principal.account), Some(id)).detail(UserRoles::change(before, wanted.clone()));
     audit::record(&mut transaction, &state.keyring, now, entry).await?;

@@ -164,7 +164,7 @@ events! {
     ApiKeyRevoked = "api_key.revoked";
     /// A service account was made.
     ServiceAccountCreated = "service_account.created";
-    /// A service account was deleted, with its keys.
+    /// A service account was deleted, with its keys and what it owned.
     ServiceAccountDeleted = "service_account.deleted";
     /// An alert: one network fails to sign in to many accounts.
     CredentialStuffing = "alert.credential_stuffing";

@@ -3,7 +3,7 @@
 
 use crate::{
     access::{
-        role::{self, ADMINISTRATOR, Actor, Assignment, Subject},
+        role::{self, ADMINISTRATOR, Actor, Assignment, Holder},
         store::assignments_of,
     },
     accounts::{self, Account, AccountId, Email, Name, directory::Status},
@@ -121,7 +121,7 @@ async fn appoint(connection: &mut PgConnection, account: AccountId, clock: &Cloc
     let mut wanted = assignments_of(connection, account.0, clock.now()).await?;
     wanted.retain(|assignment| assignment.role != ADMINISTRATOR);
     wanted.push(Assignment { role: ADMINISTRATOR.into(), expires_at: None });
-    role::assign(connection, Actor::CommandLine, Subject::Person(account.0), &wanted, clock.now()).await?;
+    role::assign(connection, Actor::CommandLine, Holder::Person(account.0), &wanted, clock.now()).await?;
     Ok(())
 }
 

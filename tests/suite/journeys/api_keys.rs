@@ -109,6 +109,33 @@ async fn a_service_account_is_made_and_managed() {
     }
 }
 
+/// A machine with a scope and one without, on one account.
+#[actix_web::test]
+async fn a_machine_does_what_its_scope_says_and_the_log_names_its_key() {
+    let app = TestApp::start().await;
+    let root = app.administrator().await;
+    let service = app.service_account(&root, &["member"], &["documents:read", "documents:write"]).await;
+    let reading = app.machine(&root.post(&format!("/v1/service-accounts/{}/keys", service.id), wanted(&["documents:read"])).await);
+    let document = json!({ "title": "Nightly", "body": "all is well", "classification": "internal" });
+    assert_eq!(reading.actor.post("/v1/documents", document.clone()).await.code(), "FORBIDDEN", "its account may, it may not");
+    let made = service.machine.actor.post("/v1/documents", document).await;
+    assert_eq!((made.status.as_u16(), made.json()["owner_id"].as_str()), (201, Some(service.id.as_str())), "{}", made.text);
+    let path = format!("/v1/documents/{}", made.json()["id"].as_str().unwrap());
+    assert_eq!(reading.actor.get(&path).await.status, 200);
+    assert_eq!(reading.actor.delete(&path).await.code(), "FORBIDDEN");
+    assert_eq!(service.machine.actor.delete(&path).await.status, 204);
+    for event in ["document.created", "document.deleted"] {
+        let told = root.get(&format!("/v1/audit/events?event={event}")).await.json()["items"][0].clone();
+        assert_eq!(
+            (told["actor"].as_str(), told["detail"]["key"].as_str()),
+            (Some(service.id.as_str()), Some(service.machine.id.as_str())),
+            "{told}"
+        );
+    }
+    assert_eq!(root.delete(&format!("/v1/service-accounts/{}", service.id)).await.status, 204);
+    assert_eq!(app.count("SELECT count(*) FROM documents").await, 0);
+}
+
 #[actix_web::test]
 async fn the_log_names_the_key_that_caused_an_event_and_the_export_lists_keys_without_secrets() {
     let app = TestApp::start().await;

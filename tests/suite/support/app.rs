@@ -215,7 +215,7 @@ impl TestApp {
         accounts::store::insert(&mut connection, &account).await.unwrap();
         credentials::store::set_password(&mut connection, account.id.0, &hash, self.clock.now()).await.unwrap();
         let wanted = [Assignment { role: "administrator".into(), expires_at: None }];
-        role::assign(&mut connection, role::Actor::CommandLine, role::Subject::Person(account.id.0), &wanted, self.clock.now()).await.unwrap();
+        role::assign(&mut connection, role::Actor::CommandLine, role::Holder::Person(account.id.0), &wanted, self.clock.now()).await.unwrap();
         self.sign_in(email).await
     }
 

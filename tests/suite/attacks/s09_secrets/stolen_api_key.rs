@@ -4,9 +4,11 @@ use crate::support::{
     app::{Answer, TestApp},
     machines::{Machine, wanted},
 };
-use reqwest::Method;
+use futures_util::StreamExt;
+use reqwest::{Body, Method};
 use serde_json::json;
 use time::Duration;
+use tokio::sync::oneshot;
 
 const ROUTE: &str = "/v1/users";
 
@@ -133,16 +135,30 @@ async fn no_key_lives_longer_than_the_settings_say_and_there_are_not_too_many() 
 
 /// A body that is held back until the key was revoked comes too late.
 #[actix_web::test]
-async fn a_key_that_is_revoked_lives_on_in_no_call() {
+async fn a_call_that_outlives_its_key_changes_nothing() {
     let app = TestApp::start().await;
-    let root = app.administrator().await;
-    let machine = root.api_key(&["users:read"]).await;
-    let id = machine.id.parse().unwrap();
-    let is_live = async || portcullis::credentials::api_key::store::is_live(&app.state.pool, id, app.clock.now()).await.unwrap();
-    assert!(is_live().await);
-    assert_eq!(app.runs("UPDATE users SET status = 'disabled'").await.unwrap(), 1);
-    assert!(!is_live().await);
-    app.runs("UPDATE users SET status = 'active'").await.unwrap();
-    root.delete(&format!("/v1/me/api-keys/{}", machine.id)).await;
-    assert!(!is_live().await);
+    let ada = app.member("ada@example.org").await;
+    let machine = ada.api_key(&["documents:write"]).await;
+    for is_revoked in [false, true] {
+        app.clock.advance(Duration::minutes(2));
+        app.runs("UPDATE api_keys SET last_used_at = NULL").await.unwrap();
+        let (go_on, held_back) = oneshot::channel();
+        let start = futures_util::stream::iter([Ok::<_, std::io::Error>("{\"title\":".to_owned())]);
+        let end = futures_util::stream::once(async move { Ok(held_back.await.unwrap()) });
+        let call = machine.actor.request(Method::POST, "/v1/documents").header("content-type", "application/json");
+        let call = actix_web::rt::spawn(call.body(Body::wrap_stream(start.chain(end))).send());
+        app.wait_for("the call to be let in", async || {
+            app.marks_of_use_written().await;
+            (app.count("SELECT count(*) FROM api_keys WHERE last_used_at IS NOT NULL").await == 1).then_some(())
+        })
+        .await;
+        if is_revoked {
+            assert_eq!(ada.delete(&format!("/v1/me/api-keys/{}", machine.id)).await.status, 204);
+        }
+        app.clock.advance(Duration::seconds(2));
+        go_on.send("\"Plan\",\"body\":\"x\",\"classification\":\"internal\"}".to_owned()).unwrap();
+        let answer = call.await.unwrap().unwrap();
+        assert_eq!(answer.status(), if is_revoked { 401 } else { 201 }, "{}", answer.text().await.unwrap());
+    }
+    assert_eq!(app.count("SELECT count(*) FROM documents").await, 1);
 }
