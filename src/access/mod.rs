@@ -2,6 +2,7 @@
 //! ([`role`]).
 //! Knows ids only, so that every room can use it.
 
+mod actor;
 pub mod permission;
 pub mod policy;
 pub mod role;

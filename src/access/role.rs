@@ -6,8 +6,9 @@
 //! together what neither may do alone.
 //! Practices 1.rbac, 1.never-trust-client. Attacks: `tests/suite/attacks/s01_authorization/`.
 
+pub use crate::access::actor::{Actor, Holder, Person};
+
 use crate::access::{
-    Principal, Transport,
     permission::{Held, Permission, Permissions},
     policy::Subject,
     store,
@@ -88,80 +89,6 @@ pub enum AccessError {
     /// The database refused or is away.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
-}
-
-/// A person who changes authority.
-#[derive(Debug, Clone, Copy)]
-pub struct Person {
-    /// Who.
-    pub account: Uuid,
-    /// By virtue of this permission; `None`: of its being about themselves.
-    pub by: Option<Permission>,
-    /// At this assurance level.
-    pub assurance: i16,
-    /// In this session, which must not have ended; `None`: in none of ours.
-    pub session: Option<Uuid>,
-}
-
-/// Whose roles are set. One is never taken for the other: each has routes of its own.
-#[derive(Debug, Clone, Copy)]
-pub enum Holder {
-    /// A person's account.
-    Person(Uuid),
-    /// A service account.
-    Service(Uuid),
-}
-
-impl Holder {
-    /// The account.
-    #[must_use]
-    pub fn id(self) -> Uuid {
-        match self {
-            Self::Person(id) | Self::Service(id) => id,
-        }
-    }
-
-    /// The kind's name in the table `users`.
-    pub(super) fn kind(self) -> &'static str {
-        match self {
-            Self::Person(_) => "person",
-            Self::Service(_) => "service",
-        }
-    }
-}
-
-/// Who changes authority: a person, or the command line, which may do everything.
-#[derive(Debug, Clone, Copy)]
-pub enum Actor {
-    /// A person.
-    Person(Person),
-    /// Somebody with the service's own database login.
-    CommandLine,
-}
-
-impl From<Principal> for Person {
-    fn from(Principal { account, session, transport, assurance, .. }: Principal) -> Self {
-        // of a key it is the key, which is no session: a key changes no authority, whatever lets it in
-        Self { account, by: None, assurance, session: (transport != Transport::Outside).then_some(session) }
-    }
-}
-
-impl Actor {
-    /// The person, for the record.
-    #[must_use]
-    pub fn person(self) -> Option<Uuid> {
-        match self {
-            Self::Person(person) => Some(person.account),
-            Self::CommandLine => None,
-        }
-    }
-
-    fn ensure_second_factor(self) -> Result<(), AccessError> {
-        match self {
-            Self::Person(person) if person.assurance < 2 => Err(AccessError::NeedsSecondFactor),
-            _ => Ok(()),
-        }
-    }
 }
 
 /// What an active account may do now at this assurance level: some roles count for the second only.
