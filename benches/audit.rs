@@ -69,7 +69,7 @@ impl Bench {
         let changed = sqlx::query("UPDATE users SET updated_at = $2 WHERE id = $1").bind(account).bind(now);
         changed.execute(&mut *transaction).await.unwrap();
         if kind != Kind::Unaudited {
-            let origin = Origin { request: None, address: Some([192, 0, 2, 1].into()), device: "Firefox on Linux".into() };
+            let origin = Origin { request: None, address: Some([192, 0, 2, 1].into()), device: "Firefox on Linux".into(), key: None };
             audit::record(&mut transaction, &self.keyring, now, Entry::own(Event::ProfileChanged, &origin, account)).await.unwrap();
         }
         transaction.commit().await.unwrap();

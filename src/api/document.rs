@@ -33,9 +33,10 @@ pub(super) type Schemas = Vec<(String, RefOr<Schema>)>;
 
 const NO_SCOPES: [&str; 0] = [];
 
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 10] = [
     ("audit", "What happened, for auditors."),
     ("auth", "Registering, signing in and out, tokens, and what letters prove."),
+    ("documents", "What policies decide on."),
     ("health", "For whoever starts and stops the service."),
     ("invitations", "Inviting people."),
     ("me", "One's own account, devices and data."),

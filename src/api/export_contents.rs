@@ -4,11 +4,11 @@
 #![expect(dead_code, reason = "described, never made")]
 
 use crate::{
-    access::Transport,
+    access::{Transport, permission::Permission},
     accounts::{AccountId, Email, Name},
     api::{
         roles::RoleName,
-        shapes::{DeviceName, IssuerName, NetworkAddress, Outcome, SubjectName},
+        shapes::{DeviceName, IssuerName, NetworkAddress, NetworkRange, Outcome, SubjectName},
     },
     audit::{Detail, Event},
     documents::Classification,
@@ -39,6 +39,9 @@ pub struct ExportContents {
     /// The documents, the newest first.
     #[schema(max_items = 1000)]
     documents: Vec<ExportedDocument>,
+    /// The API keys, as far as others than their holder know them.
+    #[schema(max_items = 50)]
+    api_keys: Vec<ExportedApiKey>,
     /// What happened to the account, and what its owner did to others; of each the newest ten thousand.
     #[schema(max_items = 20_000)]
     events: Vec<ExportedEvent>,
@@ -92,6 +95,20 @@ struct ExportedPasskey {
     name: Name,
     is_backed_up: bool,
     created_at: OffsetDateTime,
+    last_used_at: Option<OffsetDateTime>,
+}
+
+/// An API key, in an export.
+#[derive(ToSchema)]
+struct ExportedApiKey {
+    id: Uuid,
+    name: Name,
+    #[schema(max_items = 100)]
+    scopes: Vec<Permission>,
+    #[schema(max_items = 20)]
+    networks: Option<Vec<NetworkRange>>,
+    created_at: OffsetDateTime,
+    expires_at: OffsetDateTime,
     last_used_at: Option<OffsetDateTime>,
 }
 

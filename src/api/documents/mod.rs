@@ -67,7 +67,7 @@ pub struct DocumentAnswer {
     /// How much harm would come of its being known.
     classification: Classification,
     /// Rises with every change; its entity tag is this number in quotes.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 2_147_483_647)]
     version: i32,
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
