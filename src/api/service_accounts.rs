@@ -165,7 +165,8 @@ pub async fn set_roles(
     let mut transaction = state.pool.begin().await?;
     let before = role::assign(&mut transaction, may.actor(), Holder::Service(id), &wanted, now).await?;
     let entry = Entry::new(Event::RolesChanged, &may.caller.origin, Some(may.principal.account), Some(id));
-    audit::record(&mut transaction, &state.keyring, now, entry.detail(UserRoles::change(before, wanted.clone()))).await?;
+    let detail = UserRoles::change(before, wanted.clone());
+    audit::record(&mut transaction, &state.keyring, now, entry.detail(detail)).await?;
     transaction.commit().await?;
     Ok(HttpResponse::Ok().json(UserRoles::of(wanted)))
 }

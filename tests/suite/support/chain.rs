@@ -48,7 +48,7 @@ impl AuditLog {
             let now = self.t.clock.now();
             let origin = Origin { request: Some(crypto::uuid_v7(now)), ..Origin::service() };
             let person = || Some(crypto::uuid_v7(now));
-            let entry = Entry::new(Event::RolesChanged, &origin, person(), person()).detail(json!({ "n": n, "to": "ä" }));
+            let entry = Entry::new(Event::RolesChanged, &origin, person(), person()).detail(json!({ "count": n, "role": "ä" }));
             audit::record(&mut transaction, &self.t.keyring, now, entry).await.unwrap();
         }
         transaction.commit().await.unwrap();
