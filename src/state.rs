@@ -10,7 +10,7 @@ use crate::{
 };
 use anyhow::Context;
 use sqlx::PgPool;
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 use tokio::sync::Notify;
 
 /// Places of requests, by the settings.
@@ -29,12 +29,12 @@ pub fn federation(settings: &Settings) -> anyhow::Result<Federation> {
     Federation::new(providers, issuers, &callback, settings.environment == Environment::Development)
 }
 
-/// The policies that the settings name, or those that this binary brings along.
+/// The policies in the folder that the settings name, or those that this binary brings along.
 ///
 /// # Errors
 /// When they cannot be read, or are not what they should be: nobody decides by half of them.
-pub fn policies(settings: &Settings) -> anyhow::Result<Policies> {
-    let policies = settings.policies.as_ref().map_or_else(Policies::built_in, |folder| Policies::read(folder));
+pub fn policies(folder: Option<&Path>) -> anyhow::Result<Policies> {
+    let policies = folder.map_or_else(Policies::built_in, Policies::read);
     policies.context("cannot use the policies (PORTCULLIS_POLICIES)")
 }
 

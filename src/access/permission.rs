@@ -146,6 +146,12 @@ impl Held {
         Self(self.0.into_iter().filter(|(permission, _)| scopes.0.contains(permission)).collect())
     }
 
+    /// Which they are, whenever they end.
+    #[must_use]
+    pub fn permissions(&self) -> Permissions {
+        self.0.keys().copied().collect()
+    }
+
     /// When the first of them runs out, if any does.
     #[must_use]
     pub fn first_end(&self) -> Option<OffsetDateTime> {

@@ -197,8 +197,30 @@ pub async fn assign(
     if !store::account_exists(connection, subject).await? {
         return Err(AccessError::NotFound);
     }
-    let subject = subject.id();
-    ensure_covers(connection, &held, subject, now).await?;
+    ensure_covers(connection, &held, subject.id(), now).await?;
+    set(connection, &held, actor, subject.id(), wanted, now).await
+}
+
+/// Adds roles to those that an account was born with. Nobody acts on anybody by that: it has nothing else yet.
+///
+/// # Errors
+/// [`AccessError`]; the caller rolls back.
+pub async fn welcome(connection: &mut PgConnection, actor: Actor, newcomer: Uuid, roles: &[String], now: OffsetDateTime) -> Result<(), AccessError> {
+    let held = begin_change(connection, actor, None, now).await?;
+    let mut wanted = store::assignments_of(connection, newcomer, now).await?;
+    let added = roles.iter().filter(|role| !wanted.iter().any(|born| born.role == **role)).cloned().collect::<Vec<_>>();
+    wanted.extend(added.into_iter().map(|role| Assignment { role, expires_at: None }));
+    set(connection, &held, actor, newcomer, &wanted, now).await.map(drop)
+}
+
+async fn set(
+    connection: &mut PgConnection,
+    held: &Held,
+    actor: Actor,
+    subject: Uuid,
+    wanted: &[Assignment],
+    now: OffsetDateTime,
+) -> Result<Vec<Assignment>, AccessError> {
     let before = store::assignments_of(connection, subject, now).await?;
     let was_administrator = store::is_administrator(connection, subject, ADMINISTRATOR).await?;
     let roles = store::roles(connection).await?;

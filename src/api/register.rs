@@ -7,7 +7,7 @@
 use crate::{
     access::{
         permission::Permission,
-        role::{self, AccessError, Actor, Assignment, Holder, Person},
+        role::{self, AccessError, Actor, Person},
     },
     accounts::{
         self, Account, AccountId, Email, Name, invitation,
@@ -145,10 +145,9 @@ pub async fn complete_registration(anyone: Anyone, state: Data<State>, body: Val
 async fn accept(transaction: &mut PgConnection, state: &State, anyone: &Anyone, proven: &Proven, account: AccountId) -> Result<(), ApiError> {
     let now = state.clock.now();
     let invited = invitation::store::accept(transaction, proven.id, account).await?.ok_or_else(|| ApiError::new(ErrorCode::InvalidProof))?;
-    let roles: Vec<_> = invited.roles.iter().map(|role| Assignment { role: role.clone(), expires_at: None }).collect();
     // what they hold at their best: they need not be there
     let inviter = Person { account: invited.invited_by, by: Some(Permission::InvitationsManage), assurance: 2, session: None };
-    let given = role::assign(transaction, Actor::Person(inviter), Holder::Person(account.0), &roles, now).await;
+    let given = role::welcome(transaction, Actor::Person(inviter), account.0, &invited.roles, now).await;
     given.map_err(|error| match error {
         // whoever invited has lost the right meanwhile: the invitation is worth nothing any more
         AccessError::BeyondOwn => ApiError::new(ErrorCode::InvalidProof),

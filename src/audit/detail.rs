@@ -30,20 +30,24 @@ enum Kind {
 }
 
 /// The closed list of fields.
-const FIELDS: [(&str, Kind, &str); 43] = [
+const FIELDS: [(&str, Kind, &str); 48] = [
     ("added", Kind::Rights, "What was given."),
     ("after", Kind::Rights, "What is held or allowed from now on."),
     ("api_key", Kind::Id, "The API key."),
     ("before", Kind::Rights, "What was held or allowed until now."),
     ("by", Kind::Word, "The schedule, or the command line."),
     ("classification", Kind::Word, "How much harm would come of the document's being known."),
+    ("classification_before", Kind::Word, "The same until now."),
     ("count", Kind::Number, "How many."),
+    ("department", Kind::Word, "Where the document belongs."),
+    ("department_before", Kind::Word, "The same until now."),
     ("document", Kind::Id, "The document."),
     ("editor_roles", Kind::Words, "Roles that may edit the document."),
     ("editors", Kind::Ids, "Accounts that may edit the document."),
     ("events", Kind::Number, "How many events went."),
     ("export", Kind::Id, "The export."),
     ("fields", Kind::Words, "Which fields were changed."),
+    ("from", Kind::Number, "The first place of the audit chain that was opened."),
     ("identity", Kind::Id, "The identity at another service."),
     ("invitation", Kind::Id, "The invitation."),
     ("invited_by", Kind::Id, "By whom."),
@@ -72,6 +76,7 @@ const FIELDS: [(&str, Kind, &str); 43] = [
     ("through", Kind::Number, "The last place of the audit chain that went."),
     ("transport", Kind::Word, "How the session is carried."),
     ("try", Kind::Number, "Which try it was."),
+    ("until", Kind::Number, "The last place of the audit chain that was opened."),
     ("viewer_roles", Kind::Words, "Roles that may read the document."),
     ("viewers", Kind::Ids, "Accounts that may read the document."),
 ];

@@ -13,7 +13,7 @@ use crate::{
     state::policies,
 };
 use anyhow::Context;
-use std::{fs, io::Write};
+use std::{fs, io::Write, path::Path};
 
 /// Settings that nothing speaks against. Development is asked less: what it lacks is made.
 pub(super) async fn settings() -> anyhow::Result<Settings> {
@@ -39,9 +39,10 @@ pub(super) async fn run() -> anyhow::Result<()> {
 }
 
 /// The policies and the examples beside them.
-fn unfit_policies(settings: &Settings) -> anyhow::Result<()> {
-    let policies = policies(settings)?;
-    let examples = match settings.policies.as_ref().map(|folder| folder.join(cases::FILE)) {
+fn unfit_policies(values: &Values) -> anyhow::Result<()> {
+    let folder = values.get("PORTCULLIS_POLICIES").filter(|folder| !folder.is_empty()).map(Path::new);
+    let policies = policies(folder)?;
+    let examples = match folder.map(|folder| folder.join(cases::FILE)) {
         None => cases::BUILT_IN.to_owned(),
         Some(file) if file.exists() => fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?,
         Some(_) => return Ok(()),
@@ -60,9 +61,7 @@ async fn problems(settings: &Result<Settings, SettingsError>, values: &Values) -
     if let Ok(Settings { tls: Tls::Files(paths), .. }) = settings {
         problems.extend(Identity::from_files(paths).and_then(Identity::certified).err().map(|error| format!("{error:#}")));
     }
-    if let Ok(settings) = settings {
-        problems.extend(unfit_policies(settings).err().map(|error| format!("{error:#}")));
-    }
+    problems.extend(unfit_policies(values).err().map(|error| format!("{error:#}")));
     if let Some(database) = Settings::database_in(values) {
         if let Ok(Settings { key_encryption_key: Some(key), .. }) = settings {
             let pool = db::pool(database.service.clone(), 1);

@@ -208,7 +208,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
 
 async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result<(Service, Option<LocalPostgres>)> {
     let clock = Clock::system();
-    let policies = policies(&settings)?;
+    let policies = policies(settings.policies.as_deref())?;
     let Opened { pool, connect, keyring, local, .. } = open(&settings, &clock).await?;
     let passwords = passwords(&settings, &keyring)?;
     let certificates = match settings.tls.clone() {

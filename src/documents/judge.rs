@@ -3,7 +3,7 @@
 //! Practices 10.object-level, 10.layered, 10.step-up. Attacks: `tests/suite/attacks/s10_access_control/others_documents.rs`.
 
 use crate::{
-    access::policy::{Action, Circumstances, Policies, Subject},
+    access::policy::{Action, Asker, Decision, Object},
     documents::Document,
 };
 use std::collections::BTreeSet;
@@ -32,16 +32,26 @@ pub enum Refusal {
     NeedsSecondFactor,
 }
 
-/// Who asks, and how; decides one document after the other.
+/// Who asks; decides one document after the other.
 pub struct Judge {
-    /// The rules.
-    pub policies: Policies,
-    /// Who asks.
-    pub subject: Subject,
-    /// How.
-    pub circumstances: Circumstances,
-    /// Whether they could show a second factor.
-    pub can_step_up: bool,
+    /// Who asks, and how.
+    pub asker: Asker,
+    /// The same with a second factor, where they could show one.
+    pub with_second_factor: Option<Asker>,
+}
+
+/// The check that goes along with one: who cannot read a document does nothing else to it, and is not shown it by changing it. What is
+/// filed is one's own words.
+fn beside(action: Action) -> Option<Action> {
+    (!matches!(action, Action::Read | Action::File)).then_some(Action::Read)
+}
+
+fn allows(asker: &Asker, action: Action, object: &Object) -> Decision {
+    let decision = asker.may(action, object);
+    match beside(action).filter(|_| decision.is_allowed).map(|beside| asker.may(beside, object)) {
+        Some(refused) if !refused.is_allowed => refused,
+        _ => decision,
+    }
 }
 
 impl Judge {
@@ -61,21 +71,17 @@ impl Judge {
     /// [`Refusal`].
     pub fn check(&self, action: Action, document: &Document) -> Result<(), Refusal> {
         let object = document.object();
-        let decision = self.policies.decide(&self.subject, action, &object, self.circumstances);
-        let (action_name, outcome) = (action.name(), if decision.is_allowed { "allow" } else { "deny" });
-        tracing::info!(policy.action = action_name, policy.object = %object.id, policy.outcome = outcome, policy.ids = ?decision.policies, "policy decision");
+        let decision = allows(&self.asker, action, &object);
+        let outcome = if decision.is_allowed { "allow" } else { "deny" };
+        tracing::info!(policy.action = action.name(), policy.object = %object.id, policy.outcome = outcome, policy.ids = ?decision.policies, "policy decision");
         if decision.is_allowed {
             return Ok(());
         }
-        let would = |action, assurance| {
-            let circumstances = Circumstances { assurance, ..self.circumstances };
-            self.policies.decide(&self.subject, action, &object, circumstances).is_allowed
-        };
-        if self.can_step_up && self.circumstances.assurance < 2 && would(action, 2) {
+        if self.with_second_factor.as_ref().is_some_and(|asker| allows(asker, action, &object).is_allowed) {
             return Err(Refusal::NeedsSecondFactor);
         }
         // what is to be was written by who asks; what was deleted is there for those only who may restore it
-        let is_seen = action == Action::File || document.deleted_at.is_none() && would(Action::Read, self.circumstances.assurance);
+        let is_seen = action == Action::File || document.deleted_at.is_none() && self.asker.may(Action::Read, &object).is_allowed;
         Err(if is_seen { Refusal::Forbidden } else { Refusal::Hidden })
     }
 
@@ -85,7 +91,7 @@ impl Judge {
         let (considered, mut policies) = (found.len(), BTreeSet::new());
         let mut allowed = Vec::new();
         for Unjudged(document) in found {
-            let decision = self.policies.decide(&self.subject, action, &document.object(), self.circumstances);
+            let decision = allows(&self.asker, action, &document.object());
             policies.extend(decision.policies);
             if decision.is_allowed {
                 allowed.push(document);

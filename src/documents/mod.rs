@@ -11,7 +11,7 @@ use crate::{
     access::policy::Object,
     accounts::{Name, RichText},
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, str::FromStr};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -44,6 +44,20 @@ impl Classification {
     /// The highest for a number that is none: doubt gets a refusal.
     fn of(level: i16) -> Self {
         Self::ALL.into_iter().find(|known| known.level() == level).unwrap_or(Self::Restricted)
+    }
+}
+
+impl FromStr for Classification {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "public" => Ok(Self::Public),
+            "internal" => Ok(Self::Internal),
+            "confidential" => Ok(Self::Confidential),
+            "restricted" => Ok(Self::Restricted),
+            _ => Err("must be public, internal, confidential or restricted"),
+        }
     }
 }
 

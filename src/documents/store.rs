@@ -52,8 +52,10 @@ pub struct Filter {
     pub reader: Uuid,
     /// … in this department …
     pub reader_department: Option<String>,
-    /// … with these roles.
+    /// … with these roles …
     pub reader_roles: Vec<String>,
+    /// … and this department to answer for.
+    pub manages: bool,
     /// Whether to look through those that are deleted, instead.
     pub deleted: bool,
     /// Of this owner.
@@ -97,25 +99,31 @@ pub async fn lock(connection: &mut PgConnection, id: Uuid, deleted: bool) -> Res
     find(connection, id, deleted).await
 }
 
-/// Documents that somebody might read, the newest first, without what they say: more than policies allow, never less than the built-in ones
-/// do.
+/// Documents that somebody might read, or restore, the newest first, without what they say: more than policies allow, never less than the built-in
+/// ones do. Each way to one is looked up by its own index, so that it does not matter how many there are of other people.
 ///
 /// # Errors
 /// When the database is away.
 pub async fn candidates(connection: &mut PgConnection, filter: &Filter, limit: usize) -> Result<Vec<Unjudged>, sqlx::Error> {
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT d.id, d.owner_id, d.department, d.classification, d.title, '' AS "body!", d.version, d.created_at, d.updated_at, d.deleted_at,
+        r#"WITH wanted AS NOT MATERIALIZED (
+             SELECT * FROM documents WHERE (deleted_at IS NOT NULL) = $4 AND ($5::uuid IS NULL OR owner_id = $5)
+               AND ($6::text IS NULL OR department = $6) AND ($7::smallint IS NULL OR classification = $7) AND ($8::uuid IS NULL OR id < $8)
+           ), candidate AS (
+             (SELECT id FROM wanted WHERE owner_id = $1 ORDER BY id DESC LIMIT $9)
+             UNION (SELECT id FROM wanted WHERE classification = 0 AND NOT $4 ORDER BY id DESC LIMIT $9)
+             UNION (SELECT id FROM wanted WHERE department = $2 AND (classification = 1 AND NOT $4 OR classification <= 2 AND $10) ORDER BY id DESC LIMIT $9)
+             UNION (SELECT w.id FROM document_shares s JOIN wanted w ON w.id = s.document_id WHERE s.user_id = $1 AND NOT $4 ORDER BY w.id DESC LIMIT $9)
+             UNION (SELECT DISTINCT w.id FROM document_shares s JOIN wanted w ON w.id = s.document_id WHERE s.role = ANY($3) AND NOT $4
+                    ORDER BY w.id DESC LIMIT $9)
+           )
+           SELECT d.id, d.owner_id, d.department, d.classification, d.title, '' AS "body!", d.version, d.created_at, d.updated_at, d.deleted_at,
            ARRAY(SELECT user_id FROM document_shares WHERE document_id = d.id AND user_id = $1 AND access = 'viewer') AS "viewers!: Vec<Uuid>",
            ARRAY(SELECT user_id FROM document_shares WHERE document_id = d.id AND user_id = $1 AND access = 'editor') AS "editors!: Vec<Uuid>",
            ARRAY(SELECT role FROM document_shares WHERE document_id = d.id AND role = ANY($3) AND access = 'viewer') AS "viewer_roles!: Vec<String>",
            ARRAY(SELECT role FROM document_shares WHERE document_id = d.id AND role = ANY($3) AND access = 'editor') AS "editor_roles!: Vec<String>"
-           FROM documents d
-           WHERE (d.owner_id = $1 OR d.classification = 0 OR d.department = $2
-                  OR d.id IN (SELECT document_id FROM document_shares WHERE user_id = $1 OR role = ANY($3)))
-             AND (d.deleted_at IS NOT NULL) = $4 AND ($5::uuid IS NULL OR d.owner_id = $5) AND ($6::text IS NULL OR d.department = $6)
-             AND ($7::smallint IS NULL OR d.classification = $7) AND ($8::uuid IS NULL OR d.id < $8)
-           ORDER BY d.id DESC LIMIT $9"#,
+           FROM candidate c JOIN documents d USING (id) ORDER BY d.id DESC LIMIT $9"#,
         filter.reader,
         filter.reader_department,
         &filter.reader_roles,
@@ -124,7 +132,8 @@ pub async fn candidates(connection: &mut PgConnection, filter: &Filter, limit: u
         filter.department,
         filter.classification.map(Classification::level),
         filter.before,
-        i64::try_from(limit).unwrap_or(i64::MAX)
+        i64::try_from(limit).unwrap_or(i64::MAX),
+        filter.manages
     )
     .fetch_all(connection)
     .await?;
@@ -135,7 +144,7 @@ pub async fn candidates(connection: &mut PgConnection, filter: &Filter, limit: u
 ///
 /// # Errors
 /// When the database is away.
-pub async fn list_own(connection: &mut PgConnection, owner: Uuid, limit: i64) -> Result<Vec<Document>, sqlx::Error> {
+pub async fn list_own(connection: &mut PgConnection, owner: Uuid, limit: i64) -> Result<Vec<Unjudged>, sqlx::Error> {
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT id, owner_id, department, classification, title, body, version, created_at, updated_at, deleted_at,
@@ -147,7 +156,7 @@ pub async fn list_own(connection: &mut PgConnection, owner: Uuid, limit: i64) ->
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(Document::from).collect())
+    Ok(rows.into_iter().map(|row| Unjudged(row.into())).collect())
 }
 
 /// How many documents an account has, deleted ones too, once whoever else makes one for it has finished.

@@ -9,7 +9,7 @@ use crate::{
         role::{self, Actor},
     },
     audit::Origin,
-    credentials::second_factor,
+    credentials::{api_key, second_factor},
     edge::{
         api_key::KeyScopes,
         authenticate::{RefusedToken, TokenScope},
@@ -19,7 +19,7 @@ use crate::{
         valid::header::{MAX_HEADER, single},
     },
     error::{ApiError, ErrorCode, StepUp},
-    sessions::device,
+    sessions::{self, device},
     state::State,
 };
 use actix_web::{
@@ -30,12 +30,14 @@ use actix_web::{
     middleware::Next,
     web::Data,
 };
+use sqlx::PgConnection;
 use std::{
     future::{Future, Ready, ready},
     marker::PhantomData,
     net::{IpAddr, Ipv6Addr},
     pin::Pin,
 };
+use time::OffsetDateTime;
 
 /// What a guard demands, for the API document.
 pub trait Guard: FromRequest<Error = ApiError> + 'static {
@@ -208,7 +210,32 @@ pub async fn demanded_of(state: &State, principal: &Principal) -> Result<StepUp,
     Ok(StepUp { assurance: if factors.is_on() { 2 } else { 1 }, max_age: Some(state.settings.sessions.step_up) })
 }
 
+/// Whether the session, or the key, that a call was let in by still lives: time may have passed since.
+///
+/// # Errors
+/// 401 when it does not, or when the database is away.
+pub async fn ensure_still_in(connection: &mut PgConnection, principal: &Principal, now: OffsetDateTime) -> Result<(), ApiError> {
+    let lives = match principal.transport {
+        // there is no session here: the token was good when the call began
+        Transport::Outside => true,
+        Transport::Key => api_key::store::is_live(connection, principal.session, now).await?,
+        Transport::Cookie | Transport::Token => sessions::store::is_live(connection, principal.session, now).await?,
+    };
+    if lives { Ok(()) } else { Err(ApiError::new(ErrorCode::Unauthenticated)) }
+}
+
 impl<P: Demand> May<P> {
+    /// Looks at the caller again, behind a lock that may have been waited for. Gives what they hold now of what they held.
+    ///
+    /// # Errors
+    /// What the guard would refuse with now.
+    pub async fn again(&self, connection: &mut PgConnection, now: OffsetDateTime) -> Result<Held, ApiError> {
+        ensure_still_in(connection, &self.principal, now).await?;
+        let held = role::permissions_of(connection, self.principal.account, self.principal.assurance, now).await?;
+        let held = held.within(&self.held.permissions());
+        if held.holds(P::PERMISSION) { Ok(held) } else { Err(ApiError::new(ErrorCode::Forbidden)) }
+    }
+
     /// Who acts, by virtue of what: to be looked at again behind the lock on authority.
     #[must_use]
     pub fn actor(&self) -> Actor {

@@ -1,11 +1,15 @@
 //! Making exports of personal data: everything that is held about somebody, as JSON, sealed under their own key.
 
 use crate::{
-    access::store::assignments_of,
+    access::{
+        policy::{Action, Circumstances},
+        role,
+        store::assignments_of,
+    },
     accounts::{self, AccountId, Email, export::store},
     audit::{self, Filter, subject_key},
     credentials::{api_key, federation, passkey, second_factor},
-    documents,
+    documents::{self, Judge},
     letters::{self, Letter},
     platform::{db::StoreError, outbox},
     sessions,
@@ -13,6 +17,7 @@ use crate::{
 };
 use serde_json::{Value, json};
 use sqlx::PgConnection;
+use std::net::Ipv4Addr;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -66,7 +71,12 @@ async fn contents(connection: &mut PgConnection, state: &State, account: &accoun
     let sessions = sessions::store::list_own(connection, owner, now).await?;
     let passkeys = passkey::store::list(connection, owner).await?;
     let identities = federation::store::list_own(connection, owner).await?;
-    let documents = documents::store::list_own(connection, owner, MAX_DOCUMENTS).await?;
+    // nobody shows a second factor to a job, or a network
+    let (held, nobody) = (role::permissions_of(connection, owner, 1, now).await?, Ipv4Addr::UNSPECIFIED.into());
+    let subject = role::subject(connection, owner, 1, &held, now).await?.unwrap_or_default();
+    let asker = state.policies.asker(&subject, Circumstances { assurance: 1, at: now, address: nobody });
+    let judge = Judge { asker, with_second_factor: None };
+    let documents = judge.select(Action::Read, documents::store::list_own(connection, owner, MAX_DOCUMENTS).await?);
     let keys = api_key::store::list_own(connection, owner, None, now).await?;
     let filter = Filter { subject: Some(owner), ..Filter::default() };
     let mut events = audit::list(connection, &state.keyring, &filter, MAX_EVENTS).await?;

@@ -274,14 +274,14 @@ pub async fn authority_of_live(pool: &PgPool, session: Uuid, now: OffsetDateTime
 ///
 /// # Errors
 /// When the database is away.
-pub async fn is_live(pool: &PgPool, session: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
+pub async fn is_live<'c>(database: impl PgExecutor<'c>, session: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1 AND s.revoked_at IS NULL
              AND s.idle_expires_at > $2 AND s.absolute_expires_at > $2 AND u.status = 'active') AS "live!""#,
         session,
         now
     )
-    .fetch_one(pool)
+    .fetch_one(database)
     .await
 }
 

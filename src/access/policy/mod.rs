@@ -8,7 +8,7 @@ mod question;
 
 pub use question::{Action, Circumstances, Object, Subject};
 
-use cedar_policy::{Authorizer, Entities, Policy, PolicyId, PolicySet, Request, Response, Schema, ValidationMode, Validator};
+use cedar_policy::{Authorizer, Context, Entities, EntityUid, Policy, PolicyId, PolicySet, Request, Response, Schema, ValidationMode, Validator};
 use question::Unaskable;
 use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
@@ -24,6 +24,9 @@ built_in!("classification.cedar", "department.cedar", "ownership.cedar", "sharin
 /// What policies may speak of: it belongs to the code, which makes the entities.
 const SCHEMA: &str = include_str!("../../../policies/schema.cedarschema");
 
+/// Most bytes of a policy file.
+const MAX_FILE: u64 = 256 << 10;
+
 /// Why there are no policies to decide by.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
@@ -31,7 +34,7 @@ pub enum PolicyError {
     #[error("cannot read {0}: {1}")]
     Unreadable(String, std::io::Error),
     /// The folder has no policy in it: a wrong path more likely than a wish.
-    #[error("{0} holds no .cedar file")]
+    #[error("{0} holds no policy")]
     Empty(String),
     /// A file does not say what Cedar understands, or what the schema knows.
     #[error("{0}: {1}")]
@@ -63,10 +66,10 @@ impl Policies {
         Self::parse(BUILT_IN)
     }
 
-    /// Those of a folder, instead: every `.cedar` file in it.
+    /// Those of a folder, instead: every `.cedar` file in it. Hidden entries are passed over, as a mounted ConfigMap has some.
     ///
     /// # Errors
-    /// [`PolicyError`].
+    /// [`PolicyError`]: also for what somebody may believe to be read, and is not.
     pub fn read(folder: &Path) -> Result<Self, PolicyError> {
         let unreadable = |path: &Path| {
             let path = path.display().to_string();
@@ -75,16 +78,20 @@ impl Policies {
         let mut files = Vec::new();
         for entry in fs::read_dir(folder).map_err(unreadable(folder))? {
             let path = entry.map_err(unreadable(folder))?.path();
-            if path.extension().is_some_and(|extension| extension == "cedar") {
-                files.push((path.display().to_string(), fs::read_to_string(&path).map_err(unreadable(&path))?));
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with('.') || [cases::FILE, "schema.cedarschema"].contains(&name.as_str()) {
+                continue;
             }
-        }
-        if files.is_empty() {
-            return Err(PolicyError::Empty(folder.display().to_string()));
+            let about = fs::metadata(&path).map_err(unreadable(&path))?;
+            if !about.is_file() || about.len() > MAX_FILE || !name.ends_with(".cedar") {
+                return Err(PolicyError::Wrong(path.display().to_string(), format!("is no `.cedar` file of at most {MAX_FILE} bytes")));
+            }
+            files.push((name, fs::read_to_string(&path).map_err(unreadable(&path))?));
         }
         // the order in which the file system names them is no order
         files.sort();
-        Self::parse(&files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect::<Vec<_>>())
+        let policies = Self::parse(&files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect::<Vec<_>>())?;
+        if policies.ids().is_empty() { Err(PolicyError::Empty(folder.display().to_string())) } else { Ok(policies) }
     }
 
     /// Policies from texts, each with the name of its file. Each policy has a name of its own in `@id("…")`, which the log tells. None at all
@@ -123,33 +130,68 @@ impl Policies {
         self.set.policies().map(|policy| policy.id().to_string()).collect()
     }
 
+    /// Somebody who asks, for one decision after the other.
+    #[must_use]
+    pub fn asker(&self, subject: &Subject, circumstances: Circumstances) -> Asker {
+        let asked = || -> Result<Asked, Unaskable> {
+            // the schema adds the actions, and what belongs to what among them
+            let entities = Entities::from_entities(subject.entities()?, Some(&self.schema))?;
+            Ok(Asked { principal: subject.uid()?, context: circumstances.context()?, entities })
+        };
+        let asked = asked().inspect_err(|error| failed(&"nobody can ask", error)).ok();
+        Asker { policies: self.clone(), asked }
+    }
+}
+
+/// Who asks, and how.
+pub struct Asker {
+    policies: Policies,
+    /// `None`: there is nobody who could, and everything is refused.
+    asked: Option<Asked>,
+}
+
+/// The same in Cedar's words.
+struct Asked {
+    principal: EntityUid,
+    context: Context,
+    entities: Entities,
+}
+
+impl Asker {
     /// Decides. A policy that fails on the way would be left out by the engine, a `forbid` too: here its failure refuses.
     #[must_use]
-    pub fn decide(&self, subject: &Subject, action: Action, object: &Object, circumstances: Circumstances) -> Decision {
-        let answer = match self.ask(subject, action, object, circumstances) {
+    pub fn may(&self, action: Action, object: &Object) -> Decision {
+        let refused = Decision { is_allowed: false, policies: BTreeSet::new() };
+        let Some(asked) = &self.asked else { return refused };
+        let answer = match self.policies.answer(asked, action, object) {
             Ok(answer) => answer,
-            Err(error) => return failed(action, &error),
+            Err(error) => {
+                failed(&action.name(), &error);
+                return refused;
+            }
         };
         let errors: Vec<String> = answer.diagnostics().errors().map(ToString::to_string).collect();
         if !errors.is_empty() {
-            return failed(action, &errors.join("; "));
+            failed(&action.name(), &errors.join("; "));
+            return refused;
         }
         let policies = answer.diagnostics().reason().map(ToString::to_string).collect();
         Decision { is_allowed: answer.decision() == cedar_policy::Decision::Allow, policies }
     }
+}
 
-    fn ask(&self, subject: &Subject, action: Action, object: &Object, circumstances: Circumstances) -> Result<Response, Unaskable> {
-        let request = Request::new(subject.uid()?, action.uid()?, object.uid()?, circumstances.context()?, Some(&self.schema))?;
-        let entities = Entities::from_entities(subject.entities()?.into_iter().chain([object.entity()?]), Some(&self.schema))?;
+impl Policies {
+    fn answer(&self, Asked { principal, context, entities }: &Asked, action: Action, object: &Object) -> Result<Response, Unaskable> {
+        let request = Request::new(principal.clone(), action.uid()?, object.uid()?, context.clone(), Some(&self.schema))?;
+        let entities = entities.clone().add_entities([object.entity()?], Some(&self.schema))?;
         Ok(Authorizer::new().is_authorized(&request, &self.set, &entities))
     }
 }
 
 /// Each error names its policy.
-fn failed(action: Action, error: &dyn std::fmt::Display) -> Decision {
-    tracing::error!(policy.action = action.name(), %error, "a policy decision failed and was a refusal");
+fn failed(about: &dyn std::fmt::Display, error: &dyn std::fmt::Display) {
+    tracing::error!(policy.action = %about, %error, "a policy decision failed and was a refusal");
     metrics::counter!("portcullis_policy_failures_total").increment(1);
-    Decision { is_allowed: false, policies: BTreeSet::new() }
 }
 
 /// Under the name that its author gave it, instead of its number in the file.

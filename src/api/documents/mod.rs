@@ -8,9 +8,12 @@ pub mod shares;
 
 use crate::{
     access::{
-        Transport,
-        permission::demand::{DocumentsRead, DocumentsWrite},
-        policy::{Action, Circumstances},
+        Principal, Transport,
+        permission::{
+            Demand, Held, Permission,
+            demand::{DocumentsRead, DocumentsWrite},
+        },
+        policy::{Action, Circumstances, Subject},
         role,
     },
     accounts::{AccountId, Name, RichText},
@@ -38,14 +41,16 @@ use garde::Validate;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgConnection;
+use std::net::{IpAddr, Ipv4Addr};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 /// Fewest and most rows that are looked through at once for a list.
 const BATCH: (usize, usize) = (20, 100);
-/// Rows that are looked through for one page at most: a page that is not full by then has a cursor for the next.
-const MAX_CONSIDERED: usize = 1000;
+/// Rows that are looked through for one page at most, each of which costs a decision on a thread that serves others: a page that is not full by
+/// then has a cursor for the next.
+const MAX_CONSIDERED: usize = 300;
 
 /// A document.
 #[derive(Serialize, ToSchema)]
@@ -87,17 +92,38 @@ fn show(document: Document) -> DocumentAnswer {
     DocumentAnswer { id, owner_id, title, body, department, classification, version, created_at, updated_at, deleted_at }
 }
 
-/// Who asks, and how, for the judge: read in the caller's transaction.
-async fn judge<P>(connection: &mut PgConnection, state: &State, may: &May<P>) -> Result<Judge, ApiError> {
-    let (principal, now) = (may.principal, state.clock.now());
-    let subject = role::subject(connection, principal.account, principal.assurance, &may.held, now).await?;
-    Ok(Judge {
-        policies: state.policies.clone(),
-        // the account went away between the guard's look-up and this one
-        subject: subject.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?,
-        circumstances: Circumstances { assurance: principal.assurance, at: now, address: may.caller.client.0 },
-        can_step_up: matches!(principal.transport, Transport::Cookie | Transport::Token),
-    })
+/// Who asks, as policies see them.
+async fn asking<P: Demand>(connection: &mut PgConnection, state: &State, may: &May<P>) -> Result<(Subject, Judge), ApiError> {
+    asking_with(connection, state, may, &may.held).await
+}
+
+/// The same once a document is locked, which may have been waited for: whoever has lost what let them in meanwhile comes too late.
+async fn asking_again<P: Demand>(connection: &mut PgConnection, state: &State, may: &May<P>) -> Result<Judge, ApiError> {
+    let held = may.again(connection, state.clock.now()).await?;
+    Ok(asking_with(connection, state, may, &held).await?.1)
+}
+
+async fn asking_with<P: Demand>(connection: &mut PgConnection, state: &State, may: &May<P>, held: &Held) -> Result<(Subject, Judge), ApiError> {
+    let (Principal { account, assurance, transport, .. }, now) = (may.principal, state.clock.now());
+    // the account went away between the guard's look-up and this one
+    let gone = || ApiError::new(ErrorCode::Unauthenticated);
+    let subject = role::subject(connection, account, assurance, held, now).await?.ok_or_else(gone)?;
+    let at = |assurance| Circumstances { assurance, at: now, address: from(state, may.caller.client.0) };
+    let asker = state.policies.asker(&subject, at(assurance));
+    let could_show = assurance < 2 && matches!(transport, Transport::Cookie | Transport::Token);
+    let with_second_factor = if could_show {
+        let held = role::permissions_of(connection, account, 2, now).await?;
+        role::subject(connection, account, 2, &held, now).await?.map(|subject| state.policies.asker(&subject, at(2)))
+    } else {
+        None
+    };
+    Ok((subject, Judge { asker, with_second_factor }))
+}
+
+/// Where the client is. A proxy that does not say who asked is no place that policies may trust.
+fn from(state: &State, address: IpAddr) -> IpAddr {
+    let is_proxy = state.settings.trusted_proxies.iter().any(|network| network.contains(&address));
+    if is_proxy { Ipv4Addr::UNSPECIFIED.into() } else { address }
 }
 
 /// The record of what was done to a document.
@@ -122,8 +148,9 @@ pub struct CreateDocument {
     #[schema(value_type = Option<Name>)]
     department: Option<Field<Name>>,
     /// How much harm would come of its being known.
-    #[garde(skip)]
-    classification: Classification,
+    #[garde(dive)]
+    #[schema(value_type = Classification)]
+    classification: Field<Classification>,
 }
 
 /// Make a document
@@ -132,11 +159,13 @@ pub struct CreateDocument {
 pub async fn create(may: May<DocumentsWrite>, state: Data<State>, body: Valid<Json<CreateDocument>>) -> Result<HttpResponse, ApiError> {
     let (CreateDocument { title, body, department, classification }, now) = (body.0.into_inner(), state.clock.now());
     let department = department.map(|department| department.take("department")).transpose()?;
+    let classification = classification.take("classification")?;
     let draft = Draft { title: title.take("title")?, body: body.take("body")?, department, classification };
     let mut transaction = state.pool.begin().await?;
     let document = Document::new(crypto::uuid_v7(now), may.principal.account, &draft, now);
-    judge(&mut transaction, &state, &may).await?.check(Action::File, &document)?;
-    if store::lock_and_count(&mut transaction, document.owner).await? >= state.settings.documents.per_owner {
+    let there_are = store::lock_and_count(&mut transaction, document.owner).await?;
+    asking_again(&mut transaction, &state, &may).await?.check(Action::File, &document)?;
+    if there_are >= state.settings.documents.per_owner {
         return Err(ApiError::new(ErrorCode::TooMany));
     }
     store::insert(&mut transaction, &document).await?;
@@ -186,29 +215,30 @@ pub async fn list(may: May<DocumentsRead>, state: Data<State>, query: Valid<Quer
     let DocumentsQuery { owner, department, classification, deleted, limit, cursor } = query.0.into_inner();
     let window = Window::read(&state, "documents", may.principal.account, limit, cursor.as_deref())?;
     let department = department.map(|department| department.take("department")).transpose()?;
-    let mut connection = state.pool.acquire().await?;
-    let judge = judge(&mut connection, &state, &may).await?;
+    let (subject, judge) = asking(&mut *state.pool.acquire().await?, &state, &may).await?;
     let filter = Filter {
-        reader: judge.subject.account,
-        reader_department: judge.subject.department.clone(),
-        reader_roles: judge.subject.roles.clone(),
+        reader: subject.account,
+        reader_department: subject.department,
+        reader_roles: subject.roles,
+        manages: may.held.holds(Permission::DocumentsManage),
         deleted: deleted.unwrap_or_default(),
         owner,
         department: department.map(|department| department.as_str().to_owned()),
         classification,
         before: window.after,
     };
-    let (documents, next) = fill(&mut connection, &judge, filter, window.limit()).await?;
+    let (documents, next) = fill(&state, &judge, filter, window.limit()).await?;
     Ok(HttpResponse::Ok().json(window.page_before(documents.into_iter().map(|found| DocumentAnswer { body: None, ..show(found) }).collect(), next)?))
 }
 
 /// Looks through candidates until the page is full, there are no more, or enough were looked through. Gives the id behind which the next page
 /// begins.
-async fn fill(connection: &mut PgConnection, judge: &Judge, mut filter: Filter, limit: usize) -> Result<(Vec<Document>, Option<Uuid>), ApiError> {
+async fn fill(state: &State, judge: &Judge, mut filter: Filter, limit: usize) -> Result<(Vec<Document>, Option<Uuid>), ApiError> {
     let action = if filter.deleted { Action::Restore } else { Action::Read };
     let (mut page, mut considered, size) = (Vec::new(), 0, (limit + 1).clamp(BATCH.0, BATCH.1));
     loop {
-        let batch = store::candidates(connection, &filter, size).await?;
+        // decisions hold no connection
+        let batch = store::candidates(&mut *state.pool.acquire().await?, &filter, size).await?;
         considered += batch.len();
         let (is_last, last) = (batch.len() < size, batch.last().map(Unjudged::id));
         page.extend(judge.select(action, batch));
@@ -229,7 +259,7 @@ async fn fill(connection: &mut PgConnection, judge: &Judge, mut filter: Filter, 
     responses((status = 200, description = "The document", body = DocumentAnswer, headers(("ETag" = EntityTags, description = "Its version")))))]
 pub async fn read(may: May<DocumentsRead>, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
     let mut connection = state.pool.acquire().await?;
-    let judge = judge(&mut connection, &state, &may).await?;
+    let (_, judge) = asking(&mut connection, &state, &may).await?;
     let document = judge.admit(Action::Read, store::find(&mut connection, id.0.into_inner(), false).await?)?;
     Ok(HttpResponse::Ok().insert_header((ETAG, entity_tag::of(&document))).json(show(document)))
 }
@@ -255,10 +285,10 @@ pub struct ChangeDocument {
     #[schema(value_type = Option<Name>, required = false)]
     department: Option<Option<Field<Name>>>,
     /// How much harm would come of its being known.
-    #[garde(skip)]
+    #[garde(dive)]
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Classification, required = false)]
-    classification: Option<Classification>,
+    classification: Option<Field<Classification>>,
 }
 
 impl ChangeDocument {
@@ -268,7 +298,7 @@ impl ChangeDocument {
             title: title.map(|title| title.take("title")).transpose()?,
             body: body.map(|body| body.take("body")).transpose()?,
             department: department.map(|department| department.map(|department| department.take("department")).transpose()).transpose()?,
-            classification,
+            classification: classification.map(|classification| classification.take("classification")).transpose()?,
         })
     }
 }
@@ -286,23 +316,30 @@ pub async fn change(
     expected: Valid<Header<IfMatch>>,
     body: Valid<Json<ChangeDocument>>,
 ) -> Result<HttpResponse, ApiError> {
-    let (change, now) = (body.0.into_inner().take()?, state.clock.now());
+    let change = body.0.into_inner().take()?;
     if change.fields().is_empty() {
         return Err(ApiError::invalid_field("body", "names nothing to change"));
     }
     let mut transaction = state.pool.begin().await?;
-    let judge = judge(&mut transaction, &state, &may).await?;
     let found = store::lock(&mut transaction, id.0.into_inner(), false).await?;
+    let (judge, now) = (asking_again(&mut transaction, &state, &may).await?, state.clock.now());
     let document = judge.admit(if change.edits() { Action::Edit } else { Action::Classify }, found)?;
     // whoever may not change it learns nothing of its version
     entity_tag::ensure(&expected.0.into_inner(), &document)?;
     let changed = document.changed(&change, now);
     if change.classifies() {
         judge.check(Action::Classify, &document)?;
+        judge.check(Action::Classify, &changed)?;
+    }
+    if changed.department != document.department {
         judge.check(Action::File, &changed)?;
     }
     store::update(&mut transaction, &changed).await?;
-    let detail = json!({ "document": changed.id, "fields": change.fields(), "classification": changed.classification });
+    let detail = json!({
+        "document": changed.id, "fields": change.fields(),
+        "classification": changed.classification, "classification_before": document.classification,
+        "department": changed.department, "department_before": document.department,
+    });
     audit::record(&mut transaction, &state.keyring, now, entry(Event::DocumentChanged, &may, &changed).detail(detail)).await?;
     transaction.commit().await?;
     Ok(HttpResponse::Ok().insert_header((ETAG, entity_tag::of(&changed))).json(show(changed)))
@@ -314,10 +351,10 @@ pub async fn change(
 #[utoipa::path(delete, path = "/v1/documents/{id}", tag = "documents", params(("id" = Uuid, Path, description = "The document")),
     responses((status = 204, description = "It is deleted")))]
 pub async fn delete(may: May<DocumentsWrite>, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
-    let now = state.clock.now();
     let mut transaction = state.pool.begin().await?;
-    let judge = judge(&mut transaction, &state, &may).await?;
-    let document = judge.admit(Action::Delete, store::lock(&mut transaction, id.0.into_inner(), false).await?)?;
+    let found = store::lock(&mut transaction, id.0.into_inner(), false).await?;
+    let (judge, now) = (asking_again(&mut transaction, &state, &may).await?, state.clock.now());
+    let document = judge.admit(Action::Delete, found)?;
     let deleted = Document { deleted_at: Some(now), ..document.changed(&Change::default(), now) };
     store::update(&mut transaction, &deleted).await?;
     let entry = entry(Event::DocumentDeleted, &may, &deleted).detail(json!({ "document": deleted.id }));
@@ -330,10 +367,10 @@ pub async fn delete(may: May<DocumentsWrite>, state: Data<State>, id: Valid<Path
 #[utoipa::path(post, path = "/v1/documents/{id}/restore", tag = "documents", params(("id" = Uuid, Path, description = "The document")),
     responses((status = 200, description = "The document", body = DocumentAnswer, headers(("ETag" = EntityTags, description = "Its version")))))]
 pub async fn restore(may: May<DocumentsWrite>, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
-    let now = state.clock.now();
     let mut transaction = state.pool.begin().await?;
-    let judge = judge(&mut transaction, &state, &may).await?;
-    let document = judge.admit(Action::Restore, store::lock(&mut transaction, id.0.into_inner(), true).await?)?;
+    let found = store::lock(&mut transaction, id.0.into_inner(), true).await?;
+    let (judge, now) = (asking_again(&mut transaction, &state, &may).await?, state.clock.now());
+    let document = judge.admit(Action::Restore, found)?;
     let restored = Document { deleted_at: None, ..document.changed(&Change::default(), now) };
     store::update(&mut transaction, &restored).await?;
     let entry = entry(Event::DocumentRestored, &may, &restored).detail(json!({ "document": restored.id }));

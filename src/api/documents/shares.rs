@@ -8,7 +8,7 @@ use crate::{
         role,
     },
     api::{
-        documents::{entry, judge},
+        documents::{asking, asking_again, entry},
         roles::RoleName,
     },
     audit::{self, Event},
@@ -79,7 +79,7 @@ impl DocumentShares {
     responses((status = 200, description = "Who else has it", body = DocumentShares)))]
 pub async fn read_shares(may: May<DocumentsRead>, state: Data<State>, id: Valid<Path<Uuid>>) -> Result<HttpResponse, ApiError> {
     let mut connection = state.pool.acquire().await?;
-    let judge = judge(&mut connection, &state, &may).await?;
+    let (_, judge) = asking(&mut connection, &state, &may).await?;
     let document = judge.admit(Action::Share, store::find(&mut connection, id.0.into_inner(), false).await?)?;
     Ok(HttpResponse::Ok().json(show(document.shares)))
 }
@@ -95,10 +95,11 @@ pub async fn set_shares(
     id: Valid<Path<Uuid>>,
     body: Valid<Json<DocumentShares>>,
 ) -> Result<HttpResponse, ApiError> {
-    let (shares, now) = (body.0.into_inner().take()?, state.clock.now());
+    let shares = body.0.into_inner().take()?;
     let mut transaction = state.pool.begin().await?;
-    let judge = judge(&mut transaction, &state, &may).await?;
-    let document = judge.admit(Action::Share, store::lock(&mut transaction, id.0.into_inner(), false).await?)?;
+    let found = store::lock(&mut transaction, id.0.into_inner(), false).await?;
+    let (judge, now) = (asking_again(&mut transaction, &state, &may).await?, state.clock.now());
+    let document = judge.admit(Action::Share, found)?;
     if !store::set_shares(&mut transaction, document.id, &shares).await? {
         return Err(ApiError::invalid_field("body", "names an account or a role that does not exist"));
     }

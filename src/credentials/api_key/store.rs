@@ -1,7 +1,7 @@
 //! The SQL of API keys. But for the look-up of a call, every statement names whose key it wants. Practice 3.sql-injection.
 
 use crate::credentials::api_key::Wanted;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -35,14 +35,14 @@ pub(super) async fn find_live(pool: &PgPool, id: Uuid, from: &str, now: OffsetDa
 ///
 /// # Errors
 /// When the database is away.
-pub async fn is_live(pool: &PgPool, id: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
+pub async fn is_live<'c>(database: impl PgExecutor<'c>, id: Uuid, now: OffsetDateTime) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM api_keys k JOIN users u ON u.id = k.user_id
                           WHERE k.id = $1 AND k.revoked_at IS NULL AND k.expires_at > $2 AND u.status = 'active') AS "live!""#,
         id,
         now
     )
-    .fetch_one(pool)
+    .fetch_one(database)
     .await
 }
 

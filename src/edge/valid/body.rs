@@ -1,16 +1,17 @@
 //! Bodies: `Valid<Json<T>>`.
 
 use crate::{
-    access::{Principal, Transport},
-    credentials::api_key,
-    edge::valid::{
-        Object, Valid,
-        faults::{Faults, expected, explain, named},
-        header::single,
-        shape::Shape,
+    access::Principal,
+    edge::{
+        guard::ensure_still_in,
+        valid::{
+            Object, Valid,
+            faults::{Faults, expected, explain, named},
+            header::single,
+            shape::Shape,
+        },
     },
     error::{ApiError, ErrorCode, FieldError},
-    sessions,
     state::State,
 };
 use actix_web::{
@@ -57,17 +58,8 @@ impl<T: DeserializeOwned + Validate<Context = ()> + 'static> FromRequest for Val
 /// Who calls was established when the call began; a body that is held back must not outlive the session.
 async fn check_still_signed_in(request: &HttpRequest, state: &State) -> Result<(), ApiError> {
     let principal = request.extensions().get::<Principal>().copied();
-    let Some(Principal { session, transport, .. }) = principal else { return Ok(()) };
-    // there is no session here: the token was good when the call began
-    if transport == Transport::Outside {
-        return Ok(());
-    }
-    let now = state.clock.now();
-    let lives = match transport {
-        Transport::Key => api_key::store::is_live(&state.pool, session, now).await?,
-        _ => sessions::store::is_live(&state.pool, session, now).await?,
-    };
-    if lives { Ok(()) } else { Err(ApiError::new(ErrorCode::Unauthenticated)) }
+    let Some(principal) = principal else { return Ok(()) };
+    ensure_still_in(&mut *state.pool.acquire().await?, &principal, state.clock.now()).await
 }
 
 /// `application/json`, said once, with no parameter but UTF-8, and not compressed: a small body must not grow into a large one.

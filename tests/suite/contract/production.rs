@@ -192,7 +192,7 @@ async fn policies_that_do_not_hold_keep_the_service_from_starting() {
             assert!(told.contains(part), "{part} is not in\n{told}");
         }
     };
-    everywhere("holds no .cedar file");
+    everywhere("holds no policy");
     fs::write(policies.path().join("own.cedar"), "@id(\"own\")\npermit (principal, action, resource) when { resource.ownr == principal };").unwrap();
     everywhere("ownr");
     fs::write(policies.path().join("own.cedar"), "@id(\"own\")\npermit (principal, action, resource) when { resource.owner == principal };").unwrap();

@@ -130,7 +130,7 @@ impl TestApp {
         let state = State {
             in_hand: in_hand(&settings),
             federation: federation(&settings).unwrap(),
-            policies: policies(&settings).unwrap(),
+            policies: policies(settings.policies.as_deref()).unwrap(),
             settings,
             pool: database.pool.clone(),
             clock: clock.clone(),

@@ -15,7 +15,7 @@ fn asked(policies: &Policies) -> bool {
     let subject = Subject { account: owner, ..Subject::default() };
     let object = Object { owner, classification: 1, ..Object::default() };
     let circumstances = Circumstances { assurance: 2, at: datetime!(2031-01-08 10:00 UTC), address: IpAddr::from([10, 0, 0, 1]) };
-    policies.decide(&subject, Action::Read, &object, circumstances).is_allowed
+    policies.asker(&subject, circumstances).may(Action::Read, &object).is_allowed
 }
 
 #[actix_web::test]
@@ -66,7 +66,24 @@ fn a_file_that_is_not_what_it_should_be_is_not_decided_by() {
         assert!(reason.contains(part), "{text}: {file}: {reason}");
     }
     let folder = tempfile::tempdir().unwrap();
+    let written = |name: &str, contents: &[u8]| {
+        fs::write(folder.path().join(name), contents).unwrap();
+        let read = Policies::read(folder.path());
+        fs::remove_file(folder.path().join(name)).unwrap();
+        read
+    };
     assert!(matches!(Policies::read(folder.path()), Err(PolicyError::Empty(_))), "an empty folder is a wrong path");
+    assert!(matches!(written("a.cedar", b"// nothing"), Err(PolicyError::Empty(_))));
+    assert!(written("a.cedar", PERMIT.as_bytes()).is_ok());
+    // what somebody may believe to be read
+    for name in ["a.CEDAR", "a.cedar.bak", "a.txt"] {
+        assert!(matches!(written(name, PERMIT.as_bytes()), Err(PolicyError::Wrong(..))), "{name}");
+    }
+    assert!(matches!(written("a.cedar", &vec![b'/'; (256 << 10) + 1]), Err(PolicyError::Wrong(..))), "larger than any that people read");
+    fs::create_dir(folder.path().join("more")).unwrap();
+    assert!(matches!(written("a.cedar", PERMIT.as_bytes()), Err(PolicyError::Wrong(..))), "a folder within");
+    fs::rename(folder.path().join("more"), folder.path().join("..data")).unwrap();
+    assert!(written("a.cedar", PERMIT.as_bytes()).is_ok(), "as a mounted ConfigMap has one");
     assert!(matches!(Policies::read(&folder.path().join("nowhere")), Err(PolicyError::Unreadable(..))));
     fs::write(folder.path().join("a.cedar"), [0xff, 0xfe]).unwrap();
     assert!(matches!(Policies::read(folder.path()), Err(PolicyError::Unreadable(..))));

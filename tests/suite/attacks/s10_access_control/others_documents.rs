@@ -4,6 +4,7 @@
 use crate::support::app::{Actor, Answer, TestApp};
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
 use std::collections::BTreeSet;
 
 /// Everything that can be done to one document.
@@ -158,7 +159,9 @@ async fn a_role_lets_in_while_it_counts() {
     assert_eq!(ada.share(&id, "editor_roles", "clerks").await.status, 200);
     assert_eq!(clerk.edit(&id, json!({ "title": "Ours" })).await.status, 200);
     sqlx::query("UPDATE roles SET requires_second_factor = true WHERE name = 'clerks'").execute(&app.database.pool).await.unwrap();
-    assert_eq!(clerk.get(&format!("/v1/documents/{id}")).await.status, 404, "it counts with a second factor");
+    let told = clerk.get(&format!("/v1/documents/{id}")).await;
+    assert_eq!((told.status.as_u16(), told.code().as_str()), (401, "STEP_UP_REQUIRED"), "it counts with a second factor");
+    assert!(clerk.documents("").await.is_empty());
     app.assure("clerk@example.org", 2).await;
     assert_eq!(clerk.get(&format!("/v1/documents/{id}")).await.status, 200);
     sqlx::query("DELETE FROM user_roles WHERE role = 'clerks'").execute(&app.database.pool).await.unwrap();
@@ -183,9 +186,14 @@ async fn nobody_files_with_another_department_or_says_whose_a_document_is() {
         assert_eq!(ada.post("/v1/documents", new(extra.clone())).await.code(), "INVALID", "{extra}");
         assert_eq!(ada.edit(&id, extra.clone()).await.code(), "INVALID", "{extra}");
     }
+    for classification in [json!("secret"), json!(""), json!(1), json!({ "internal": null }), json!(["internal"]), json!(null)] {
+        assert_eq!(ada.post("/v1/documents", new(json!({ "classification": classification }))).await.code(), "INVALID", "{classification}");
+        assert_eq!(ada.edit(&id, json!({ "classification": classification })).await.code(), "INVALID", "{classification}");
+    }
     assert_eq!(app.count("SELECT count(*) FROM documents").await, 1);
     // who moved to another department still takes theirs along
     app.place("ada@example.org", "Sales").await;
+    assert_eq!(ada.edit(&id, json!({ "classification": "public" })).await.status, 200);
     assert_eq!(ada.edit(&id, json!({ "department": "Sales" })).await.status, 200);
 }
 
@@ -264,7 +272,8 @@ async fn what_is_restricted_stays_in_the_house_and_in_its_hours() {
     let title = || Some(json!({ "title": "x" }));
     assert_eq!(from("10.1.2.3", Method::GET, None).await, 200);
     assert_eq!(from("10.1.2.3", Method::PATCH, title()).await, 200);
-    for outside in ["203.0.113.7", "10.0.0.1, 203.0.113.7", "2001:db8::1", "::ffff:203.0.113.7"] {
+    // nor from where nobody says: a proxy that forwards nothing to be read is no place of its own
+    for outside in ["203.0.113.7", "10.0.0.1, 203.0.113.7", "2001:db8::1", "::ffff:203.0.113.7", "unknown", "", "203.0.113.7,"] {
         assert_eq!(from(outside, Method::GET, None).await, 404, "{outside}");
         assert_eq!(from(outside, Method::PATCH, title()).await, 404, "{outside}");
     }
@@ -276,4 +285,82 @@ async fn what_is_restricted_stays_in_the_house_and_in_its_hours() {
         .unwrap();
     assert_eq!(from("10.1.2.3", Method::GET, None).await, 200, "in the evening it is read");
     assert_eq!(from("10.1.2.3", Method::PATCH, title()).await, 403, "and not changed");
+}
+
+/// The call was let in, and waits for the document while its caller loses what let it in.
+#[actix_web::test]
+async fn whoever_loses_it_while_waiting_changes_nothing() {
+    let app = TestApp::start().await;
+    let user = "(SELECT id FROM users WHERE email = 'ada@example.org')";
+    for (change, undo, status) in [
+        (
+            format!("DELETE FROM user_roles WHERE user_id = {user}"),
+            format!("INSERT INTO user_roles SELECT id, 'member', NULL, now() FROM users WHERE id = {user}"),
+            403,
+        ),
+        (
+            format!("UPDATE sessions SET revoked_at = now() WHERE user_id = {user}"),
+            format!("UPDATE sessions SET revoked_at = NULL WHERE user_id = {user}"),
+            401,
+        ),
+        (format!("UPDATE users SET status = 'disabled' WHERE id = {user}"), format!("UPDATE users SET status = 'active' WHERE id = {user}"), 401),
+    ] {
+        let ada = match app.count("SELECT count(*) FROM users").await {
+            0 => app.member("ada@example.org").await,
+            _ => app.sign_in("ada@example.org").await,
+        };
+        let id = ada.document("internal", None).await;
+        let mut holder = app.database.pool.begin().await.unwrap();
+        sqlx::query("SELECT FROM documents FOR UPDATE").execute(&mut *holder).await.unwrap();
+        let waiting = async {
+            let (path, shares) = (format!("/v1/documents/{id}"), format!("/v1/documents/{id}/shares"));
+            let nobody = json!({ "viewers": [], "editors": [], "viewer_roles": [], "editor_roles": [] });
+            let edit = ada.edit(&id, json!({ "title": "Late" }));
+            futures_util::join!(edit, ada.delete(&path), ada.put(&shares, nobody))
+        };
+        let meanwhile = async {
+            let waits =
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%documents%'";
+            app.wait_for("three calls to wait", async || (app.count(waits).await == 3).then_some(())).await;
+            sqlx::query(AssertSqlSafe(change.clone())).execute(&app.database.pool).await.unwrap();
+            holder.commit().await.unwrap();
+        };
+        let ((edited, deleted, shared), ()) = futures_util::join!(waiting, meanwhile);
+        for answer in [edited, deleted, shared] {
+            assert_eq!(answer.status.as_u16(), status, "{change}: {}", answer.text);
+        }
+        sqlx::query(AssertSqlSafe(undo)).execute(&app.database.pool).await.unwrap();
+        assert_eq!(app.count("SELECT count(*) FROM documents WHERE version > 1 OR deleted_at IS NOT NULL").await, 0);
+    }
+}
+
+#[actix_web::test]
+async fn whoever_may_not_read_it_is_not_shown_it_by_changing_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let policies = "@id(\"blind\")\npermit (principal, action in [Action::\"change\"], resource);";
+    std::fs::write(folder.path().join("blind.cedar"), policies).unwrap();
+    let app = TestApp::with(&[("PORTCULLIS_POLICIES", folder.path().to_str().unwrap())]).await;
+    let (ada, eve) = (app.member("ada@example.org").await, app.member("eve@example.org").await);
+    let id = ada.document("internal", None).await;
+    for (what, answer) in everything(&eve, &id).await {
+        assert_eq!(answer.status, 404, "{what}: {}", answer.text);
+    }
+}
+
+#[actix_web::test]
+async fn the_export_is_no_way_around() {
+    let app = TestApp::start().await;
+    let wednesday = time::macros::datetime!(2031-01-08 10:00 UTC);
+    app.clock.advance(wednesday - app.clock.now());
+    let ada = app.member("ada@example.org").await;
+    app.assure("ada@example.org", 2).await;
+    for classification in ["public", "internal", "confidential", "restricted"] {
+        let body = json!({ "title": format!("the {classification} one"), "body": "x", "classification": classification });
+        assert_eq!(ada.post("/v1/documents", body).await.status, 201);
+    }
+    let export = ada.post("/v1/me/export", json!({})).await.json()["id"].as_str().unwrap().to_owned();
+    app.letter_about("ada@example.org", "Your data is ready").await;
+    let file = ada.get(&format!("/v1/me/export/{export}")).await.text;
+    assert!(file.contains("the public one") && file.contains("the internal one"), "{file}");
+    assert!(!file.contains("the confidential one") && !file.contains("the restricted one"), "nobody showed a second factor to the job");
 }
