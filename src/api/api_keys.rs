@@ -175,7 +175,8 @@ impl Making<'_> {
     /// Makes a key, behind the lock of the account or of authority, with its event.
     pub(super) async fn make(&self, connection: &mut PgConnection, state: &State, wanted: &Wanted) -> Result<NewApiKey, ApiError> {
         let made = self.issue(connection, state, wanted).await?;
-        self.record(connection, state, Event::ApiKeyCreated, json!({ "api_key": made.api_key.id, "scopes": wanted.scopes })).await?;
+        let detail = json!({ "api_key": made.api_key.id, "scopes": wanted.scopes });
+        self.record(connection, state, Event::ApiKeyCreated, detail).await?;
         Ok(made)
     }
 
@@ -211,7 +212,8 @@ impl Making<'_> {
         if !store::revoke_own(connection, self.owner, id, state.clock.now()).await? {
             return Err(ApiError::new(ErrorCode::NotFound));
         }
-        self.record(connection, state, Event::ApiKeyRevoked, json!({ "api_key": id })).await
+        let detail = json!({ "api_key": id });
+        self.record(connection, state, Event::ApiKeyRevoked, detail).await
     }
 
     async fn record(&self, connection: &mut PgConnection, state: &State, event: Event, detail: serde_json::Value) -> Result<(), ApiError> {

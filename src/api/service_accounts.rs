@@ -164,9 +164,9 @@ pub async fn set_roles(
     let wanted = body.0.into_inner().wanted(now)?;
     let mut transaction = state.pool.begin().await?;
     let before = role::assign(&mut transaction, may.actor(), Holder::Service(id), &wanted, now).await?;
-    let entry = Entry::new(Event::RolesChanged, &may.caller.origin, Some(may.principal.account), Some(id));
-    let detail = UserRoles::change(before, wanted.clone());
-    audit::record(&mut transaction, &state.keyring, now, entry.detail(detail)).await?;
+    let entry = Entry::new(Event::RolesChanged, &may.caller.origin, Some(may.principal.account), Some(id))
+        .detail(json!({ "before": UserRoles::of(before).roles, "after": UserRoles::of(wanted.clone()).roles }));
+    audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;
     Ok(HttpResponse::Ok().json(UserRoles::of(wanted)))
 }

@@ -29,7 +29,7 @@ use actix_web::{
 };
 use garde::Validate;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -254,7 +254,7 @@ pub struct UserRoles {
     /// Each at most once.
     #[garde(dive, length(max = role::MAX_ROLES))]
     #[schema(value_type = Vec<UserRole>, max_items = 100)]
-    roles: Vec<Object<UserRole>>,
+    pub(super) roles: Vec<Object<UserRole>>,
 }
 
 impl UserRoles {
@@ -270,11 +270,6 @@ impl UserRoles {
             return Err(ApiError::invalid_field("roles", "has an end in the past"));
         }
         Ok(wanted)
-    }
-
-    /// For the record.
-    pub(super) fn change(before: Vec<Assignment>, after: Vec<Assignment>) -> Value {
-        json!({ "before": Self::of(before).roles, "after": Self::of(after).roles })
     }
 
     pub(super) fn of(assignments: Vec<Assignment>) -> Self {
@@ -309,8 +304,8 @@ pub async fn set_roles(
     let wanted = body.0.into_inner().wanted(now)?;
     let mut transaction = state.pool.begin().await?;
     let before = role::assign(&mut transaction, may.actor(), Holder::Person(id), &wanted, now).await?;
-    let entry =
-        Entry::new(Event::RolesChanged, &may.caller.origin, Some(may.principal.account), Some(id)).detail(UserRoles::change(before, wanted.clone()));
+    let entry = Entry::new(Event::RolesChanged, &may.caller.origin, Some(may.principal.account), Some(id))
+        .detail(json!({ "before": UserRoles::of(before).roles, "after": UserRoles::of(wanted.clone()).roles }));
     audit::record(&mut transaction, &state.keyring, now, entry).await?;
     transaction.commit().await?;
     state.revocations.doubt_authority();

@@ -144,10 +144,10 @@ async fn the_log_names_the_key_that_caused_an_event_and_the_export_lists_keys_wi
     let machine = ada.api_key(&["users:read"]).await;
     let (account, key) = (app.id_of(EMAIL).await.parse().unwrap(), machine.id.parse().unwrap());
     let origin = Origin { key: Some(key), ..Origin::service() };
-    let entry = Entry::own(Event::ProfileChanged, &origin, account).detail(json!({ "what": "name" }));
+    let entry = Entry::own(Event::ProfileChanged, &origin, account).detail(json!({ "fields": ["name"] }));
     audit::record(&mut app.state.pool.acquire().await.unwrap(), &app.state.keyring, app.clock.now(), entry).await.unwrap();
     let event = ada.get("/v1/me/events?limit=1").await.json()["items"][0].clone();
-    assert_eq!(event["detail"], json!({ "what": "name", "key": machine.id }));
+    assert_eq!(event["detail"], json!({ "fields": ["name"], "key": machine.id }));
 
     let export = ada.post("/v1/me/export", json!({})).await.json()["id"].as_str().unwrap().to_owned();
     app.letter_about(EMAIL, "Your data is ready").await;
