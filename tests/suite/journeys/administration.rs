@@ -129,7 +129,7 @@ async fn a_guest_comes_by_invitation_while_registration_is_closed() {
     assert_eq!(app.visitor().post("/v1/auth/register/complete", complete).await.code(), "INVALID_PROOF", "once");
     let grace = app.sign_in("grace@example.org").await;
     assert_eq!(grace.get("/v1/me").await.json()["department"], "Navy");
-    assert_eq!(grace.get("/v1/me/roles").await.json()["roles"], json!(["auditor"]));
+    assert_eq!(grace.get("/v1/me/roles").await.json()["roles"], json!(["auditor", "member"]));
     assert_eq!(root.get("/v1/invitations").await.json()["items"][0]["status"], "used");
 
     let sent = root.post("/v1/invitations", json!({ "email": "eve@example.org" })).await.json();

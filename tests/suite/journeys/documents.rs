@@ -166,7 +166,8 @@ async fn a_list_is_exactly_what_one_may_read() {
 async fn a_page_that_needs_too_much_looking_through_has_a_next_one() {
     let app = TestApp::start().await;
     let ada = app.colleague("ada@example.org", "Engines").await;
-    let eve = app.colleague("eve@example.org", "Engines").await;
+    // who could read them with a second factor
+    let eve = app.manager("eve@example.org", "Engines").await;
     let first = ada.document("internal", Some("Engines")).await;
     sqlx::query(
         "INSERT INTO documents (id, owner_id, department, classification, title, body, created_at, updated_at)

@@ -101,6 +101,8 @@ async fn an_invitation_dies_with_its_senders_right_to_invite() {
         let token = app.letter_about(guest, "invited").await.token;
         app.visitor().post("/v1/auth/register/complete", json!({ "token": token, "name": "G", "password": PASSWORD })).await
     };
+    // to begin as a member is nobody's gift
+    app.count("WITH gone AS (DELETE FROM user_roles r USING users u WHERE u.id = r.user_id AND u.email = 'host@example.org' AND r.role = 'member' RETURNING 1) SELECT count(*) FROM gone").await;
     assert_eq!(accept("a@example.org").await.status, 201);
     let path = format!("/v1/users/{}/disabled", app.id_of("host@example.org").await);
     assert_eq!(root.put(&path, json!({ "disabled": true })).await.status, 200);

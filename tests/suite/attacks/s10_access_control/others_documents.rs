@@ -264,7 +264,8 @@ async fn what_is_restricted_stays_in_the_house_and_in_its_hours() {
     app.clock.advance(wednesday - app.clock.now());
     let ada = app.member("ada@example.org").await;
     app.assure("ada@example.org", 2).await;
-    let id = ada.document("restricted", None).await;
+    let id = ada.document("internal", None).await;
+    sqlx::query("UPDATE documents SET classification = 3").execute(&app.database.pool).await.unwrap();
     let from = async |address: &str, method: Method, body: Option<Value>| {
         let request = ada.request(method, &format!("/v1/documents/{id}")).header("x-forwarded-for", address).header("if-match", "*");
         Answer::of(if let Some(body) = body { request.json(&body) } else { request }).await.status.as_u16()
