@@ -47,7 +47,7 @@ const FIELDS: [(&str, Kind, &str); 48] = [
     ("events", Kind::Number, "How many events went."),
     ("export", Kind::Id, "The export."),
     ("fields", Kind::Words, "Which fields were changed."),
-    ("from", Kind::Number, "The first place of the audit chain that was opened."),
+    ("from", Kind::Number, "From which place of the audit chain on it was opened."),
     ("identity", Kind::Id, "The identity at another service."),
     ("invitation", Kind::Id, "The invitation."),
     ("invited_by", Kind::Id, "By whom."),
@@ -76,7 +76,7 @@ const FIELDS: [(&str, Kind, &str); 48] = [
     ("through", Kind::Number, "The last place of the audit chain that went."),
     ("transport", Kind::Word, "How the session is carried."),
     ("try", Kind::Number, "Which try it was."),
-    ("until", Kind::Number, "The last place of the audit chain that was opened."),
+    ("until", Kind::Number, "Up to which place of the audit chain it was opened; missing: to its end."),
     ("viewer_roles", Kind::Words, "Roles that may read the document."),
     ("viewers", Kind::Ids, "Accounts that may read the document."),
 ];

@@ -381,9 +381,13 @@ fn a_public_key_shows_its_listed_members_whatever_its_algorithm() {
     }
 }
 
-/// The fields of every `json!({ … })` that is an event's detail.
+/// The fields of every `json!({ … })` that is an event's detail: as an argument or a variable, or made or passed on by a function.
 #[derive(Default)]
 struct Details {
+    /// By name: what functions give whose last word is `json!({ … })`.
+    made: BTreeMap<String, Vec<syn::Macro>>,
+    /// Methods that pass on what they are given as `detail`, and which argument that is: in this file, or everywhere the one of `Entry`.
+    passed_on: BTreeMap<String, usize>,
     fields: BTreeSet<String>,
     unread: Vec<String>,
 }
@@ -395,8 +399,77 @@ fn is_json(expr: &Expr) -> Option<&syn::Macro> {
     }
 }
 
+fn is_value(of: &Type) -> bool {
+    matches!(of, Type::Path(of) if of.path.segments.last().is_some_and(|last| last.ident == "Value"))
+}
+
 impl Details {
-    fn read(&mut self, found: &syn::Macro) {
+    /// Learns what the functions of a file make. Those of all files come before any is read.
+    fn know(&mut self, file: &syn::File) {
+        struct Makers<'m>(&'m mut BTreeMap<String, Vec<syn::Macro>>);
+        impl Makers<'_> {
+            fn note(&mut self, signature: &syn::Signature, block: &syn::Block) {
+                if let (syn::ReturnType::Type(_, given), Some(syn::Stmt::Expr(last, None))) = (&signature.output, block.stmts.last())
+                    && is_value(given)
+                    && let Some(found) = is_json(last)
+                {
+                    self.0.entry(signature.ident.to_string()).or_default().push(found.clone());
+                }
+            }
+        }
+        impl<'ast> Visit<'ast> for Makers<'_> {
+            fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
+                self.note(&item.sig, &item.block);
+                visit::visit_item_fn(self, item);
+            }
+
+            fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
+                self.note(&item.sig, &item.block);
+                visit::visit_impl_item_fn(self, item);
+            }
+        }
+        Makers(&mut self.made).visit_file(file);
+    }
+
+    /// Reads one file.
+    fn look_at(&mut self, file: &syn::File) {
+        struct Passing<'p>(&'p mut BTreeMap<String, usize>);
+        impl<'ast> Visit<'ast> for Passing<'_> {
+            fn visit_signature(&mut self, signature: &'ast syn::Signature) {
+                let arguments = signature.inputs.iter().filter_map(|input| match input {
+                    syn::FnArg::Typed(typed) => Some(typed),
+                    syn::FnArg::Receiver(_) => None,
+                });
+                let is_detail = |typed: &syn::PatType| matches!(&*typed.pat, syn::Pat::Ident(name) if name.ident == "detail");
+                if let Some(at) =
+                    arguments.clone().position(is_detail).filter(|at| arguments.clone().nth(*at).is_some_and(|typed| is_value(&typed.ty)))
+                {
+                    self.0.insert(signature.ident.to_string(), at);
+                }
+            }
+        }
+        self.passed_on = BTreeMap::from([("detail".to_owned(), 0)]);
+        Passing(&mut self.passed_on).visit_file(file);
+        self.visit_file(file);
+    }
+
+    /// What is told, where it can be seen.
+    fn take(&mut self, told: &Expr) {
+        let made = match told {
+            Expr::Macro(_) => is_json(told).map(|found| vec![found.clone()]),
+            Expr::Call(call) => match &*call.func {
+                Expr::Path(name) => name.path.segments.last().and_then(|last| self.made.get(&last.ident.to_string())).cloned(),
+                _ => None,
+            },
+            _ => None,
+        };
+        match made {
+            Some(all) => all.into_iter().for_each(|found| self.read(found)),
+            None => self.unread.push("a detail that is neither json!({ … }), nor made by a function that ends so, nor a variable of the name".into()),
+        }
+    }
+
+    fn read(&mut self, found: syn::Macro) {
         let fields = |input: syn::parse::ParseStream<'_>| {
             let inside;
             syn::braced!(inside in input);
@@ -416,7 +489,7 @@ impl Details {
             }
             Ok(names)
         };
-        self.fields.extend(fields.parse2(found.tokens.clone()).unwrap());
+        self.fields.extend(fields.parse2(found.tokens).unwrap());
     }
 }
 
@@ -424,30 +497,56 @@ impl<'ast> Visit<'ast> for Details {
     fn visit_local(&mut self, local: &'ast syn::Local) {
         if let (syn::Pat::Ident(name), Some(init)) = (&local.pat, &local.init)
             && name.ident == "detail"
-            && let Some(found) = is_json(&init.expr)
         {
-            self.read(found);
+            self.take(&init.expr);
         }
         visit::visit_local(self, local);
     }
 
     fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
-        if call.method == "detail" {
-            match call.args.first() {
-                Some(Expr::Path(name)) if name.path.is_ident("detail") => {}
-                Some(other) if is_json(other).is_some() => self.read(is_json(other).unwrap()),
-                _ => self.unread.push("a detail that is neither json!({ … }) nor a variable of the name".into()),
+        let is_variable = |expr: &Expr| matches!(expr, Expr::Path(name) if name.path.is_ident("detail"));
+        if let Some(told) = self.passed_on.get(&call.method.to_string()).and_then(|at| call.args.get(*at))
+            && !is_variable(told)
+        {
+            self.take(told);
+        }
+        // what every event of a kind tells is added to its detail
+        if call.method == "insert" && is_variable(&call.receiver) {
+            let mut names = Literals::default();
+            call.args.first().into_iter().for_each(|name| names.visit_expr(name));
+            match <[String; 1]>::try_from(names.0) {
+                Ok(name) => self.fields.extend(name),
+                Err(_) => self.unread.push("a field of a detail by a name that is no literal".into()),
             }
         }
         visit::visit_expr_method_call(self, call);
+    }
+
+    /// Functions would pass it on unseen.
+    fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
+        if self.passed_on.contains_key(&item.sig.ident.to_string()) {
+            self.unread.push(format!("{}: a function that takes a detail; only methods may", item.sig.ident));
+        }
+        visit::visit_item_fn(self, item);
+    }
+}
+
+#[derive(Default)]
+struct Literals(Vec<String>);
+
+impl<'ast> Visit<'ast> for Literals {
+    fn visit_lit_str(&mut self, literal: &'ast syn::LitStr) {
+        self.0.push(literal.value());
     }
 }
 
 #[actix_web::test]
 async fn events_tell_listed_fields_only() {
     let mut details = Details::default();
-    for (path, text) in sources() {
-        details.visit_file(&syn::parse_file(&text).unwrap());
+    let files: Vec<(String, syn::File)> = sources().into_iter().map(|(path, text)| (path, syn::parse_file(&text).unwrap())).collect();
+    files.iter().for_each(|(_, file)| details.know(file));
+    for (path, file) in &files {
+        details.look_at(file);
         assert!(details.unread.is_empty(), "{path}: {:?}", details.unread);
     }
     let listed: BTreeSet<String> = document()["components"]["schemas"]["EventDetail"]["properties"].as_object().unwrap().keys().cloned().collect();
