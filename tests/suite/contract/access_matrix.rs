@@ -118,10 +118,23 @@ fn faults(row: &Row) -> Vec<String> {
             }
             _ => demand(!is_unknown || !operation.takes("session"), "who is signed in is known"),
         }
-        if [Kind::Other, Kind::OtherDepartment].contains(kind) && operation.path.contains("{id}") {
+        let is_stranger = match kind {
+            Kind::Other | Kind::OtherDepartment => true,
+            Kind::Service | Kind::ServiceOut | Kind::AdministratorKey => operation.path.starts_with("/v1/documents"),
+            _ => false,
+        };
+        if is_stranger && operation.path.contains("{id}") {
             demand(!cell.is_done(), "nobody does anything with the record of somebody else");
         }
-        let may = operation.permission().is_none_or(|permission| kind.may(permission));
+        let is_made_for = |scopes: Vec<&str>| operation.permission().is_some_and(|permission| scopes.contains(&permission)) && !operation.is_fresh();
+        let is_let_in = kind.scopes().is_none_or(is_made_for);
+        if !is_let_in && !operation.is_public() {
+            demand(
+                (cell.status, cell.code.as_str()) == (403, "FORBIDDEN"),
+                "a key opens what it was made for that asks for no person, and nothing else",
+            );
+        }
+        let may = is_let_in && operation.permission().is_none_or(|permission| kind.may(permission));
         if operation.permission().is_some() && !is_unknown {
             let is_refused = cell.code == "FORBIDDEN";
             // on documents policies decide, too

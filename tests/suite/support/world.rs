@@ -5,13 +5,17 @@
 use super::{
     app::{Actor, Answer, PASSWORD, PUBLIC_URL, TestApp},
     device::Device,
+    machines::{self, Service},
     operations::Operation,
     people::Authenticator,
     provider::{Begun, Provider, begin},
 };
-use portcullis::accounts::{
-    AccountId, Email,
-    proof::{self, Claim, Issued, Purpose},
+use portcullis::{
+    access::permission::Permission,
+    accounts::{
+        AccountId, Email,
+        proof::{self, Claim, Issued, Purpose},
+    },
 };
 use reqwest::{Method, RequestBuilder};
 use secrecy::ExposeSecret;
@@ -42,7 +46,14 @@ pub enum Kind {
     StaleMember,
     StaleAdministrator,
     Disabled,
+    Service,
+    ServiceOut,
+    Key,
+    AdministratorKey,
 }
+
+/// What the role of the service account allows.
+const OF_SERVICE: [&str; 3] = ["documents:read", "documents:write", "users:read"];
 
 impl Kind {
     /// As the head of a column.
@@ -57,15 +68,34 @@ impl Kind {
             Self::StaleMember => "member-stale",
             Self::StaleAdministrator => "admin-stale",
             Self::Disabled => "disabled",
+            Self::Service => "service",
+            Self::ServiceOut => "service-out",
+            Self::Key => "key",
+            Self::AdministratorKey => "admin-key",
         }
     }
 
-    /// Whether they hold this permission, as long as they are let in.
+    /// Whether they hold this permission, as long as they are let in; who comes with a key, within its scopes.
     pub fn may(self, permission: &str) -> bool {
+        self.holds(permission) && self.scopes().is_none_or(|scopes| scopes.contains(&permission))
+    }
+
+    fn holds(self, permission: &str) -> bool {
         match permission {
+            _ if matches!(self, Self::Service | Self::ServiceOut) => OF_SERVICE.contains(&permission),
             "documents:read" | "documents:write" => self != Self::Anonymous,
-            "documents:manage" => matches!(self, Self::Manager | Self::Administrator | Self::StaleAdministrator),
-            _ => matches!(self, Self::Administrator | Self::StaleAdministrator),
+            "documents:manage" => matches!(self, Self::Manager | Self::Administrator | Self::StaleAdministrator | Self::AdministratorKey),
+            _ => matches!(self, Self::Administrator | Self::StaleAdministrator | Self::AdministratorKey),
+        }
+    }
+
+    /// What the API key was made for that they come with; `None`: they come without.
+    pub fn scopes(self) -> Option<Vec<&'static str>> {
+        match self {
+            Self::Service | Self::AdministratorKey => Some(Permission::ALL.iter().map(|permission| permission.name()).collect()),
+            Self::ServiceOut => Some(vec!["audit:read"]),
+            Self::Key => Some(vec!["documents:read", "documents:write"]),
+            _ => None,
         }
     }
 
@@ -86,6 +116,12 @@ impl Kind {
             Self::StaleMember => "the member, in a session whose proof is older than ten minutes",
             Self::StaleAdministrator => "the administrator, in a session whose proof is older than ten minutes",
             Self::Disabled => "somebody whose account was disabled after they signed in",
+            Self::Service => "a service account that may do `documents:read`, `documents:write` and `users:read`, with a key of every scope",
+            Self::ServiceOut => {
+                "the same, with a key of the scope `audit:read` only: what it is for its account may not, what that may it is not for"
+            }
+            Self::Key => "an API key of the member with all that they may do",
+            Self::AdministratorKey => "an API key of the administrator with every scope",
         }
     }
 }
@@ -116,6 +152,26 @@ async fn signed_in<'a>(app: &'a TestApp, kind: Kind, device: &mut Device) -> Cal
     by_token.bearer = answer.json()["access_token"].as_str().map(str::to_owned);
     by_token.refresh_in_body = answer.json()["refresh_token"].as_str().map(str::to_owned);
     Caller { kind, cookie: Some(by_cookie), token: Some(by_token) }
+}
+
+/// Those who come with API keys, and the id of the member's.
+async fn machines<'a>(app: &'a TestApp, member: &Actor<'a>, root: &Actor<'a>) -> ([Caller<'a>; 4], String) {
+    app.role("machine", &OF_SERVICE).await;
+    let scopes = |kind: Kind| kind.scopes().unwrap();
+    // its roles are narrower than they were: no key of a scope beyond is made any more, and those that there are stay
+    let Service { id, machine: service } = app.service_account(root, &["administrator"], &scopes(Kind::Service)).await;
+    let out = app.machine(&root.post(&format!("/v1/service-accounts/{id}/keys"), machines::wanted(&scopes(Kind::ServiceOut))).await);
+    let narrowed = root.put(&format!("/v1/service-accounts/{id}/roles"), json!({ "roles": [{ "role": "machine" }] })).await;
+    assert_eq!(narrowed.status, 200, "{}", narrowed.text);
+    let (key, of_root) = (member.api_key(&scopes(Kind::Key)).await, root.api_key(&scopes(Kind::AdministratorKey)).await);
+    let caller = |kind, actor| Caller { kind, cookie: None, token: Some(actor) };
+    let callers = [
+        caller(Kind::Service, service.actor),
+        caller(Kind::ServiceOut, out.actor),
+        caller(Kind::Key, key.actor),
+        caller(Kind::AdministratorKey, of_root.actor),
+    ];
+    (callers, key.id)
 }
 
 /// A passkey for somebody with an account.
@@ -189,7 +245,11 @@ impl<'a> World<'a> {
         }
 
         let begun = begin(&app.visitor(), "/v1/auth/oauth/corp/authorize", Some(json!({}))).await;
-        let (ids, authenticator) = records(app, &callers, &mut ada, linked.json()["id"].as_str().unwrap()).await;
+        let cookie = |kind: Kind| callers.iter().find(|caller| caller.kind == kind).unwrap().cookie.as_ref().unwrap();
+        let (keys, key) = machines(app, cookie(Kind::Member), cookie(Kind::Administrator)).await;
+        callers.extend(keys);
+        let (mut ids, authenticator) = records(app, &callers, &mut ada, linked.json()["id"].as_str().unwrap()).await;
+        ids.insert("/v1/me/api-keys/", key);
         let mut world = World { app, callers, ids, bodies: BTreeMap::new(), provider, begun, authenticator };
         world.bodies = world.sendable(&mut ada, &recovery_code).await;
         let path = format!("/v1/users/{}/disabled", app.id_of(DISABLED).await);
@@ -214,17 +274,21 @@ impl<'a> World<'a> {
 
     /// With something else in the place of each id.
     pub fn url_with(&self, operation: &Operation, change: impl Fn(&str) -> String) -> String {
-        let path = match operation.path.find("{id}").or_else(|| operation.path.starts_with("/v1/").then(|| operation.path.find("{name}")).flatten()) {
-            Some(at) => {
-                let (before, after) = operation.path.split_at(at);
-                let id = self
-                    .ids
-                    .get(before)
-                    .unwrap_or_else(|| panic!("{}: whose record is it? tests/suite/support/world.rs needs an id", operation.name()));
-                format!("{before}{}{}", change(id), &after[after.find('}').unwrap() + 1..])
+        let (mut path, mut rest) = (String::new(), operation.path.as_str());
+        while let Some(at) = ["{id}", "{key}", "{name}"].iter().filter_map(|parameter| rest.find(parameter)).min() {
+            path += &rest[..at];
+            let (parameter, after) = rest[at..].split_at(rest[at..].find('}').unwrap() + 1);
+            rest = after;
+            // names of files are nobody's
+            if !operation.path.starts_with("/v1/") {
+                path += parameter;
+                continue;
             }
-            None => operation.path.clone(),
-        };
+            let before = &operation.path[..operation.path.len() - rest.len() - parameter.len()];
+            let unknown = || panic!("{}: whose record is it? tests/suite/support/world.rs needs an id", operation.name());
+            path += &change(self.ids.get(before).unwrap_or_else(unknown));
+        }
+        path += rest;
         Operation { path, method: operation.method.clone(), value: Value::Null }.url()
     }
 
@@ -298,11 +362,13 @@ impl<'a> World<'a> {
             ("POST /v1/auth/sessions/disown", link(app, Purpose::DisownSession, OWNER, of_owner, session).await),
             ("POST /v1/auth/step-up", json!({ "recovery_code": recovery_code })),
             ("POST /v1/auth/token/refresh", json!({ "refresh_token": refresh })),
+            ("POST /v1/me/api-keys", machines::wanted(&["documents:read"])),
             ("POST /v1/me/close", json!({ "email": OWNER })),
             ("POST /v1/me/mailbox/confirm", json!({ "proof_id": mailbox.id, "code": mailbox.code.as_ref().unwrap().expose_secret() })),
             ("POST /v1/me/passkeys", json!({ "token": creation["token"], "name": "phone", "credential": new_passkey })),
             ("POST /v1/me/password", json!({ "current_password": PASSWORD, "password": NEW_PASSWORD })),
             ("POST /v1/roles", json!({ "name": "readers", "description": "Readers", "permissions": ["users:read"] })),
+            ("POST /v1/service-accounts/{id}/keys", machines::wanted(&["users:read"])),
         ])
     }
 }
@@ -323,6 +389,7 @@ async fn records(app: &TestApp, callers: &[Caller<'_>], ada: &mut Device, identi
         assert_eq!(sent.status, 201, "{}", sent.text);
         invitation = text(&sent.json()["id"]);
     }
+    let service = app.service_account(root, &["machine"], &["users:read"]).await;
     let ids = BTreeMap::from([
         // what is confidential nobody of the department reads but its owner and who answers for it
         ("/v1/documents/", member.document("confidential", Some("Engineering")).await),
@@ -332,6 +399,8 @@ async fn records(app: &TestApp, callers: &[Caller<'_>], ada: &mut Device, identi
         ("/v1/me/passkeys/", text(&member.get("/v1/me/passkeys").await.json()["items"][0]["id"])),
         ("/v1/me/sessions/", text(&another["session_id"])),
         ("/v1/roles/", "staff".to_owned()),
+        ("/v1/service-accounts/", service.id),
+        ("/v1/service-accounts/{id}/keys/", service.machine.id),
         ("/v1/users/", app.id_of(OWNER).await),
     ]);
     (ids, Authenticator::scan(enrolment["otpauth_uri"].as_str().unwrap()))
