@@ -126,13 +126,13 @@ fn faults(row: &Row) -> Vec<String> {
         if is_stranger && operation.path.contains("{id}") {
             demand(!cell.is_done(), "nobody does anything with the record of somebody else");
         }
-        let is_made_for = |scopes: Vec<&str>| operation.permission().is_some_and(|permission| scopes.contains(&permission)) && !operation.is_fresh();
+        let is_for_keys = operation.permission().is_some() && !operation.is_fresh();
+        let is_made_for = |scopes: Vec<&str>| is_for_keys && operation.permission().is_some_and(|permission| scopes.contains(&permission));
         let is_let_in = kind.scopes().is_none_or(is_made_for);
-        if !is_let_in && !operation.is_public() {
-            demand(
-                (cell.status, cell.code.as_str()) == (403, "FORBIDDEN"),
-                "a key opens what it was made for that asks for no person, and nothing else",
-            );
+        if kind.scopes().is_some() && !operation.is_public() {
+            demand(operation.takes("api_key") == is_for_keys, "the document promises keys what they may do, and nothing else");
+            let is_refused = (cell.status, cell.code.as_str()) == (403, "FORBIDDEN");
+            demand(is_let_in || is_refused, "a key opens what it was made for that asks for no person, and nothing else");
         }
         let may = is_let_in && operation.permission().is_none_or(|permission| kind.may(permission));
         if operation.permission().is_some() && !is_unknown {
