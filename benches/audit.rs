@@ -51,9 +51,14 @@ struct Bench {
 
 impl Bench {
     async fn start(cluster: &LocalPostgres) -> Self {
-        db::migrate(&cluster.owner()).await.unwrap();
+        let mut superuser = PgConnection::connect_with(&cluster.superuser()).await.unwrap();
+        // an earlier run's has keys that are gone
+        superuser.execute("DROP DATABASE IF EXISTS bench").await.unwrap();
+        superuser.execute("CREATE DATABASE bench OWNER portcullis_owner").await.unwrap();
+        let (owner, runtime) = (cluster.owner().database("bench"), cluster.runtime().database("bench"));
+        db::migrate(&owner).await.unwrap();
         // two more for the chainer
-        let (clock, pool) = (Clock::system(), db::pool(cluster.runtime(), WRITERS as u32 + 2));
+        let (clock, pool) = (Clock::system(), db::pool(runtime, WRITERS as u32 + 2));
         let keyring = Keyring::open(&pool, &KeyBytes::new(crypto::random()), Algorithm::EdDsa, clock.now()).await.unwrap();
         let mut accounts = Vec::new();
         for n in 0..WRITERS {
@@ -61,7 +66,7 @@ impl Bench {
             accounts::store::insert(&mut pool.acquire().await.unwrap(), &account).await.unwrap();
             accounts.push(account.id.0);
         }
-        Self { pool, keyring, clock, accounts, memory: Arc::default(), owner: cluster.owner() }
+        Self { pool, keyring, clock, accounts, memory: Arc::default(), owner }
     }
 
     /// A short change of one's own account, as most audited writes are.

@@ -218,7 +218,8 @@ async fn an_operator_verifies_exports_and_prunes() {
     let part = read(&tell(&["export", "--from", "6", "--until", "7"]).1);
     assert_eq!(part.iter().map(|line| line["seq"].as_i64().unwrap()).collect::<Vec<_>>(), [6, 7]);
     assert!(part.iter().all(|line| line.get("personal").is_none()));
-    let (_, opened) = tell(&["export", "--personal", "--from", "17"]);
+    let (fine, opened) = tell(&["export", "--personal", "--from", "17"]);
+    assert!(fine, "{opened}");
     assert_eq!(read(&opened)[0]["personal"]["device"], "the service");
     let recorded: i64 = sqlx::query_scalar("SELECT count(*) FROM audit_events WHERE event = 'audit.opened'").fetch_one(&log.t.pool).await.unwrap();
     assert_eq!(recorded, 1);

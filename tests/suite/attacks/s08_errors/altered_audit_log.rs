@@ -46,9 +46,9 @@ async fn an_event_edited_in_any_column_is_found() {
         ("actor", "NULL"),
         ("subject", "gen_random_uuid()"),
         ("request", "NULL"),
-        ("detail", "detail || '{\"n\": 7}'"),
+        ("detail", "detail || '{\"count\": 7}'"),
         // the same number
-        ("detail", "detail || '{\"n\": 1.0}'"),
+        ("detail", "detail || '{\"count\": 1.0}'"),
         ("detail", "'{}'"),
         ("sealed", "sealed || '\\x00'"),
         ("key_version", "key_version + 1"),
