@@ -166,7 +166,7 @@ fn table() -> Routes {
     );
     routes
         .open_to::<May<DocumentsRead>>()
-        .route(documents::__path_list, documents::list, &[])
+        .route(documents::listing::__path_list, documents::listing::list, &[])
         .route(documents::__path_read, documents::read, &[StepUpRequired])
         .route(documents::shares::__path_read_shares, documents::shares::read_shares, &[StepUpRequired]);
     routes

@@ -3,29 +3,22 @@
 //! Practices 1.object-check, 1.abac, 1.never-trust-client, 3.html-sanitize, 10.object-level.
 //! Attacks: `tests/suite/attacks/s10_access_control/others_documents.rs`.
 
+mod asking;
 mod entity_tag;
+pub mod listing;
 pub mod shares;
 
 use crate::{
     access::{
-        Principal, Transport,
-        permission::{
-            Demand, Held, Permission,
-            demand::{DocumentsRead, DocumentsWrite},
-        },
-        policy::{Action, Circumstances, Subject},
-        role,
+        permission::demand::{DocumentsRead, DocumentsWrite},
+        policy::Action,
     },
     accounts::{AccountId, Name, RichText},
-    api::shapes::{Cursor, EntityTags},
-    audit::{self, Entry, Event},
-    documents::{
-        Change, Classification, Document, Draft, Judge, Unjudged,
-        store::{self, Filter},
-    },
+    api::shapes::EntityTags,
+    audit::{self, Event},
+    documents::{Change, Classification, Document, Draft, store},
     edge::{
         guard::May,
-        page::{MAX_LIMIT, Page, Window},
         valid::{Field, Valid, present},
     },
     error::{ApiError, ErrorCode},
@@ -35,22 +28,15 @@ use crate::{
 use actix_web::{
     HttpResponse,
     http::header::{ETAG, IfMatch, LOCATION},
-    web::{Data, Header, Json, Path, Query},
+    web::{Data, Header, Json, Path},
 };
+use asking::{asking, asking_again, entry};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sqlx::PgConnection;
-use std::net::{IpAddr, Ipv4Addr};
 use time::OffsetDateTime;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
-
-/// Fewest and most rows that are looked through at once for a list.
-const BATCH: (usize, usize) = (20, 100);
-/// Rows that are looked through for one page at most, each of which costs a decision on a thread that serves others: a page that is not full by
-/// then has a cursor for the next.
-const MAX_CONSIDERED: usize = 300;
 
 /// A document.
 #[derive(Serialize, ToSchema)]
@@ -90,45 +76,6 @@ fn show(document: Document) -> DocumentAnswer {
     let Document { id, owner, title, body, department, classification, version, created_at, updated_at, deleted_at, .. } = document;
     let (owner_id, body) = (AccountId(owner), Some(body));
     DocumentAnswer { id, owner_id, title, body, department, classification, version, created_at, updated_at, deleted_at }
-}
-
-/// Who asks, as policies see them.
-async fn asking<P: Demand>(connection: &mut PgConnection, state: &State, may: &May<P>) -> Result<(Subject, Judge), ApiError> {
-    asking_with(connection, state, may, &may.held).await
-}
-
-/// The same once a document is locked, which may have been waited for: whoever has lost what let them in meanwhile comes too late.
-async fn asking_again<P: Demand>(connection: &mut PgConnection, state: &State, may: &May<P>) -> Result<Judge, ApiError> {
-    let held = may.again(connection, state.clock.now()).await?;
-    Ok(asking_with(connection, state, may, &held).await?.1)
-}
-
-async fn asking_with<P: Demand>(connection: &mut PgConnection, state: &State, may: &May<P>, held: &Held) -> Result<(Subject, Judge), ApiError> {
-    let (Principal { account, assurance, transport, .. }, now) = (may.principal, state.clock.now());
-    // the account went away between the guard's look-up and this one
-    let gone = || ApiError::new(ErrorCode::Unauthenticated);
-    let subject = role::subject(connection, account, assurance, held, now).await?.ok_or_else(gone)?;
-    let at = |assurance| Circumstances { assurance, at: now, address: from(state, may.caller.client.0) };
-    let asker = state.policies.asker(&subject, at(assurance));
-    let could_show = assurance < 2 && matches!(transport, Transport::Cookie | Transport::Token);
-    let with_second_factor = if could_show {
-        let held = role::permissions_of(connection, account, 2, now).await?;
-        role::subject(connection, account, 2, &held, now).await?.map(|subject| state.policies.asker(&subject, at(2)))
-    } else {
-        None
-    };
-    Ok((subject, Judge { asker, with_second_factor }))
-}
-
-/// Where the client is. A proxy that does not say who asked is no place that policies may trust.
-fn from(state: &State, address: IpAddr) -> IpAddr {
-    let is_proxy = state.settings.trusted_proxies.iter().any(|network| network.contains(&address));
-    if is_proxy { Ipv4Addr::UNSPECIFIED.into() } else { address }
-}
-
-/// The record of what was done to a document.
-fn entry<'m, P>(event: Event, may: &'m May<P>, document: &Document) -> Entry<'m> {
-    Entry::new(event, &may.caller.origin, Some(may.principal.account), Some(document.owner))
 }
 
 /// A new document.
@@ -175,83 +122,6 @@ pub async fn create(may: May<DocumentsWrite>, state: Data<State>, body: Valid<Js
     let mut answer = HttpResponse::Created();
     answer.insert_header((LOCATION, format!("/v1/documents/{}", document.id)));
     Ok(answer.insert_header((ETAG, entity_tag::of(&document))).json(show(document)))
-}
-
-/// Which documents, and how many.
-#[derive(Deserialize, Validate, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct DocumentsQuery {
-    /// Of this owner.
-    #[garde(skip)]
-    owner: Option<Uuid>,
-    /// In this department.
-    #[garde(dive)]
-    #[param(value_type = Option<Name>)]
-    department: Option<Field<Name>>,
-    /// Of this classification.
-    #[garde(skip)]
-    #[param(inline)]
-    classification: Option<Classification>,
-    /// Those that are deleted and that one may restore, instead.
-    #[garde(skip)]
-    deleted: Option<bool>,
-    /// Items of a page, 1 to 100.
-    #[garde(range(min = 1, max = MAX_LIMIT))]
-    #[param(minimum = 1, maximum = 100)]
-    limit: Option<i64>,
-    /// From the page before.
-    #[garde(length(bytes, max = 64))]
-    #[param(value_type = Option<Cursor>)]
-    cursor: Option<String>,
-}
-
-/// List documents
-///
-/// Those that one may read, the newest first. A page can be shorter than asked for, and empty, and still have a next one.
-#[utoipa::path(get, path = "/v1/documents", tag = "documents", params(DocumentsQuery),
-    responses((status = 200, description = "A page of documents", body = Page<DocumentAnswer>)))]
-pub async fn list(may: May<DocumentsRead>, state: Data<State>, query: Valid<Query<DocumentsQuery>>) -> Result<HttpResponse, ApiError> {
-    let DocumentsQuery { owner, department, classification, deleted, limit, cursor } = query.0.into_inner();
-    let window = Window::read(&state, "documents", may.principal.account, limit, cursor.as_deref())?;
-    let department = department.map(|department| department.take("department")).transpose()?;
-    let (subject, judge) = asking(&mut *state.pool.acquire().await?, &state, &may).await?;
-    let filter = Filter {
-        reader: subject.account,
-        reader_department: subject.department,
-        reader_roles: subject.roles,
-        manages: may.held.holds(Permission::DocumentsManage),
-        deleted: deleted.unwrap_or_default(),
-        owner,
-        department: department.map(|department| department.as_str().to_owned()),
-        classification,
-        before: window.after,
-    };
-    let (documents, next) = fill(&state, &judge, filter, window.limit()).await?;
-    Ok(HttpResponse::Ok().json(window.page_before(documents.into_iter().map(|found| DocumentAnswer { body: None, ..show(found) }).collect(), next)?))
-}
-
-/// Looks through candidates until the page is full, there are no more, or enough were looked through. Gives the id behind which the next page
-/// begins.
-async fn fill(state: &State, judge: &Judge, mut filter: Filter, limit: usize) -> Result<(Vec<Document>, Option<Uuid>), ApiError> {
-    let action = if filter.deleted { Action::Restore } else { Action::Read };
-    let (mut page, mut considered, size) = (Vec::new(), 0, (limit + 1).clamp(BATCH.0, BATCH.1));
-    loop {
-        // decisions hold no connection
-        let batch = store::candidates(&mut *state.pool.acquire().await?, &filter, size).await?;
-        considered += batch.len();
-        let (is_last, last) = (batch.len() < size, batch.last().map(Unjudged::id));
-        page.extend(judge.select(action, batch));
-        if page.len() > limit {
-            page.truncate(limit);
-            let next = page.last().map(|document| document.id);
-            return Ok((page, next));
-        }
-        if is_last || considered >= MAX_CONSIDERED {
-            return Ok((page, last.filter(|_| !is_last)));
-        }
-        filter.before = last;
-    }
 }
 
 /// Read a document

@@ -8,7 +8,7 @@ use crate::{
         role,
     },
     api::{
-        documents::{asking, asking_again, entry},
+        documents::asking::{asking, asking_again, entry},
         roles::RoleName,
     },
     audit::{self, Event},
