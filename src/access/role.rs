@@ -201,6 +201,25 @@ pub async fn assign(
     set(connection, &held, actor, subject.id(), wanted, now).await
 }
 
+/// Whether somebody may act through an account with this department and these roles: policies open objects by them, whatever permissions
+/// they bring. Who does not place people or give roles anyway has only their own to give.
+///
+/// # Errors
+/// [`AccessError::BeyondOwn`], or when the database is away.
+pub async fn ensure_may_place(
+    connection: &mut PgConnection,
+    (actor, held): (Uuid, &Held),
+    department: Option<&str>,
+    roles: &[String],
+    now: OffsetDateTime,
+) -> Result<(), AccessError> {
+    let (own_department, own_roles) = store::standing_of(connection, actor, 2, now).await?.ok_or(AccessError::BeyondOwn)?;
+    let is_own = department.is_none() || department == own_department.as_deref();
+    let are_own = roles.iter().all(|role| own_roles.contains(role));
+    let may = (is_own || held.holds(Permission::UsersManage)) && (are_own || held.holds(Permission::RolesAssign));
+    if may { Ok(()) } else { Err(AccessError::BeyondOwn) }
+}
+
 /// Adds roles to those that an account was born with. Nobody acts on anybody by that: it has nothing else yet.
 ///
 /// # Errors

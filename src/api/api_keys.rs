@@ -187,6 +187,10 @@ impl Making<'_> {
         let old = old.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
         let life = (old.expires_at - old.created_at).min(state.settings.terms.api_key);
         let wanted = Wanted { name: old.name, scopes: old.scopes, networks: old.networks, expires_at: now + life };
+        if overlap.is_zero() {
+            // makes room, where there are as many as there can be
+            store::revoke_own(connection, self.owner, id, now).await?;
+        }
         let made = self.issue(connection, state, &wanted).await?;
         api_key::replace(connection, self.owner, (id, made.api_key.id), overlap, now).await?;
         let detail = json!({ "api_key": made.api_key.id, "replaces": id, "overlap_hours": overlap.whole_hours() });
@@ -196,7 +200,9 @@ impl Making<'_> {
 
     async fn issue(&self, connection: &mut PgConnection, state: &State, wanted: &Wanted) -> Result<NewApiKey, ApiError> {
         let (now, scopes) = (state.clock.now(), wanted.scopes.iter().cloned().collect::<Permissions>());
-        if !self.bounds.iter().all(|held| held.outlasts(&scopes, Some(wanted.expires_at))) {
+        // a scope that a newer node knows is beyond what this one can judge
+        let is_known = scopes.names().len() == wanted.scopes.len();
+        if !is_known || !self.bounds.iter().all(|held| held.outlasts(&scopes, Some(wanted.expires_at))) {
             return Err(ApiError::new(ErrorCode::Forbidden));
         }
         let realm = state.settings.environment.realm();

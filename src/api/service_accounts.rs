@@ -5,6 +5,7 @@
 
 use crate::{
     access::{
+        Transport,
         permission::{Held, demand::ServiceAccountsManage},
         role::{self, Assignment, Holder},
     },
@@ -70,12 +71,13 @@ fn show(account: ServiceAccount) -> ServiceAccountAnswer {
 type Manager = May<ServiceAccountsManage>;
 
 /// Waits for its turn to change authority, and looks whether there is this account and whether the manager may act on it: they hold all that
-/// it may do. Gives what they hold.
+/// it may do, and it is in no department or role that is beyond them. Gives what they hold.
 async fn begin(connection: &mut PgConnection, may: &Manager, id: Uuid, now: OffsetDateTime) -> Result<(Held, ServiceAccount), ApiError> {
     let held = role::begin_change(connection, may.actor(), None, now).await?;
     // a person's id finds nothing here, whoever they are
     let found = store::find(connection, AccountId(id), now).await?.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
     role::ensure_covers(connection, &held, id, now).await?;
+    role::ensure_may_place(connection, (may.principal.account, &held), found.department.as_deref(), &found.roles, now).await?;
     Ok((held, found))
 }
 
@@ -120,7 +122,8 @@ pub struct CreateServiceAccount {
 
 /// Make a service account
 ///
-/// Nobody gives it a role that allows more than they may do themselves. A role that counts with a second factor only never counts for it.
+/// Nobody gives it a role that allows more than they may do themselves, nor a department or a role that is not their own unless they may place
+/// people (`users:manage`) or give roles (`roles:assign`). A role that counts with a second factor only never counts for it.
 #[utoipa::path(post, path = "/v1/service-accounts", tag = "service-accounts", request_body = CreateServiceAccount,
     responses((status = 201, description = "The account", body = ServiceAccountAnswer)))]
 pub async fn create(
@@ -137,14 +140,17 @@ pub async fn create(
     }
     let wanted: Vec<Assignment> = roles.into_iter().map(|role| Assignment { role, expires_at: None }).collect();
     let mut transaction = state.pool.begin().await?;
-    role::begin_change(&mut transaction, may.actor(), None, now).await?;
+    let held = role::begin_change(&mut transaction, may.actor(), None, now).await?;
+    let (maker, roles) = ((may.principal.account, &held), wanted.iter().map(|wanted| wanted.role.clone()).collect::<Vec<_>>());
+    role::ensure_may_place(&mut transaction, maker, department.as_ref().map(Name::as_str), &roles, now).await?;
     if !store::insert(&mut transaction, id, &name, department.as_ref(), now).await? {
         return Err(ApiError::new(ErrorCode::TooMany));
     }
     role::assign(&mut transaction, may.actor(), Holder::Service(id.0), &wanted, now).await?;
     let found = store::find(&mut transaction, id, now).await?.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
     let entry = Entry::new(Event::ServiceAccountCreated, &may.caller.origin, Some(may.principal.account), Some(id.0));
-    audit::record(&mut transaction, &state.keyring, now, entry.detail(json!({ "name": name.as_str(), "roles": found.roles }))).await?;
+    let detail = json!({ "name": name.as_str(), "department": found.department, "roles": found.roles });
+    audit::record(&mut transaction, &state.keyring, now, entry.detail(detail)).await?;
     transaction.commit().await?;
     Ok(HttpResponse::Created().json(show(found)))
 }
@@ -163,6 +169,9 @@ pub async fn set_roles(
     let (Fresh(may), id, now) = (may, id.0.into_inner(), state.clock.now());
     let wanted = body.0.into_inner().wanted(now)?;
     let mut transaction = state.pool.begin().await?;
+    let (held, account) = begin(&mut transaction, &may, id, now).await?;
+    let (manager, roles) = ((may.principal.account, &held), wanted.iter().map(|wanted| wanted.role.clone()).collect::<Vec<_>>());
+    role::ensure_may_place(&mut transaction, manager, account.department.as_deref(), &roles, now).await?;
     let before = role::assign(&mut transaction, may.actor(), Holder::Service(id), &wanted, now).await?;
     let entry = Entry::new(Event::RolesChanged, &may.caller.origin, Some(may.principal.account), Some(id))
         .detail(json!({ "before": UserRoles::of(before).roles, "after": UserRoles::of(wanted.clone()).roles }));
@@ -224,7 +233,11 @@ pub async fn list_keys(_: May<ServiceAccountsManage>, state: Data<State>, id: Va
 
 /// Both the manager's and the account's own: a key draws on no more than either may do. The account's as its keys will have it, without a
 /// second factor.
-async fn bounds(connection: &mut PgConnection, held: Held, id: Uuid, now: OffsetDateTime) -> Result<[Held; 2], ApiError> {
+async fn bounds(connection: &mut PgConnection, (may, held): (&Manager, Held), id: Uuid, now: OffsetDateTime) -> Result<[Held; 2], ApiError> {
+    // nothing that lasts comes of a token that cannot be ended here
+    if may.principal.transport == Transport::Outside {
+        return Err(ApiError::new(ErrorCode::Forbidden));
+    }
     Ok([held, role::permissions_of(connection, id, 1, now).await?])
 }
 
@@ -243,7 +256,7 @@ pub async fn create_key(
     let wanted = body.0.into_inner().parse(&state)?;
     let mut transaction = state.pool.begin().await?;
     let (held, _) = begin(&mut transaction, &may, owner, now).await?;
-    let bounds = bounds(&mut transaction, held, owner, now).await?;
+    let bounds = bounds(&mut transaction, (&may, held), owner, now).await?;
     let making = Making { owner, maker: may.principal.account, bounds: &bounds, origin: &may.caller.origin };
     let made = making.make(&mut transaction, &state, &wanted).await?;
     transaction.commit().await?;
@@ -265,7 +278,7 @@ pub async fn rotate_key(
     let (Fresh(may), (owner, key), now) = (may, ids.0.into_inner(), state.clock.now());
     let mut transaction = state.pool.begin().await?;
     let (held, _) = begin(&mut transaction, &may, owner, now).await?;
-    let bounds = bounds(&mut transaction, held, owner, now).await?;
+    let bounds = bounds(&mut transaction, (&may, held), owner, now).await?;
     let making = Making { owner, maker: may.principal.account, bounds: &bounds, origin: &may.caller.origin };
     let made = making.rotate(&mut transaction, &state, key, body.0.overlap()).await?;
     transaction.commit().await?;

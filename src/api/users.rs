@@ -9,7 +9,7 @@ use crate::{
         store::assignments_of,
     },
     accounts::{
-        AccountId, Email, Name,
+        self, AccountId, Email, Name,
         directory::{Filter, Listed, Status, store},
     },
     api::{api_keys::revoke_all, roles::RoleName, shapes::Cursor},
@@ -224,6 +224,8 @@ pub async fn end_sessions(may: Fresh<May<UsersManage>>, state: Data<State>, id: 
     if store::find(&mut transaction, id, now).await?.is_none() {
         return Err(ApiError::new(ErrorCode::NotFound));
     }
+    // what the person begins at this moment ends, too
+    accounts::store::lock(&mut transaction, id).await?;
     let ended = sessions::end_all(&mut transaction, &state.revocations, id.0, now).await?;
     revoke_all(&mut transaction, &state, &may.caller.origin, (may.principal.account, id.0)).await?;
     let entry = Entry::new(Event::SessionsRevoked, &may.caller.origin, Some(may.principal.account), Some(id.0)).detail(json!({ "sessions": ended }));

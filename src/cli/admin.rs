@@ -9,7 +9,7 @@ use crate::{
     accounts::{self, Account, AccountId, Email, Name, directory::Status},
     audit::{self, Entry, Event, Origin},
     cli::{Opened, open, passwords},
-    credentials::{self, password::Password, second_factor},
+    credentials::{self, api_key, password::Password, second_factor},
     letters::{self, Letter},
     platform::{clock::Clock, crypto::SecretToken, outbox},
     sessions,
@@ -108,6 +108,12 @@ async fn reset_second_factor(email: &str, settings: &Settings) -> anyhow::Result
     }
     second_factor::remove_all(&mut transaction, account.0, now).await?;
     sessions::store::revoke_all(&mut transaction, account.0, now).await?;
+    // whoever got in may have made one
+    let keys = api_key::store::revoke_all(&mut transaction, account.0, now).await?;
+    if keys > 0 {
+        let entry = Entry::new(Event::ApiKeyRevoked, &origin, None, Some(account.0)).detail(json!({ "keys": keys }));
+        audit::record(&mut transaction, &keyring, now, entry).await?;
+    }
     audit::record(&mut transaction, &keyring, now, Entry::new(Event::SecondFactorReset, &origin, None, Some(account.0))).await?;
     let letter = letters::write(&email, &settings.public_url, Letter::SecondFactorRemoved("all"));
     outbox::enqueue(&mut transaction, &keyring, now, &letter, None).await?;

@@ -17,8 +17,9 @@ use time::OffsetDateTime;
 pub(super) struct KeyScopes(pub Permissions);
 
 /// Whom the key speaks for, and within what.
-pub(super) async fn verify(state: &State, text: &str, ClientIp(from): ClientIp) -> Result<(Principal, KeyScopes), ApiError> {
+pub(super) async fn verify(state: &State, text: &str, client: ClientIp) -> Result<(Principal, KeyScopes), ApiError> {
     let key = ApiKey::parse(text, state.settings.environment.realm()).map_err(refused)?;
+    let from = client.place(&state.settings.trusted_proxies);
     let verified = api_key::verify(&state.pool, &state.keyring, &state.keys_used, (&key, from), state.clock.now()).await?;
     let verified = verified.map_err(|reason| {
         if reason == Refusal::Network {

@@ -4,13 +4,20 @@
 
 use actix_web::dev::ServiceRequest;
 use ipnet::IpNet;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The client's address. Established once, in `request_log`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientIp(pub IpAddr);
 
 impl ClientIp {
+    /// Where the client is, for whoever trusts places: a proxy that does not say who asked, or not to be read, leaves its own address, which is
+    /// nobody's.
+    #[must_use]
+    pub fn place(self, trusted: &[IpNet]) -> IpAddr {
+        if trusted.iter().any(|network| network.contains(&self.0)) { Ipv4Addr::UNSPECIFIED.into() } else { self.0 }
+    }
+
     /// What quotas count: the address itself, or for IPv6 its /64, which is what one subscriber gets.
     #[must_use]
     pub fn network(self) -> IpAddr {

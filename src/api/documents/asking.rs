@@ -15,7 +15,6 @@ use crate::{
     state::State,
 };
 use sqlx::PgConnection;
-use std::net::{IpAddr, Ipv4Addr};
 
 /// Who asks, as policies see them.
 pub(super) async fn asking<P: Demand>(connection: &mut PgConnection, state: &State, may: &May<P>) -> Result<(Subject, Judge), ApiError> {
@@ -33,7 +32,7 @@ async fn asking_with<P: Demand>(connection: &mut PgConnection, state: &State, ma
     // the account went away between the guard's look-up and this one
     let gone = || ApiError::new(ErrorCode::Unauthenticated);
     let subject = role::subject(connection, account, assurance, held, now).await?.ok_or_else(gone)?;
-    let at = |assurance| Circumstances { assurance, at: now, address: from(state, may.caller.client.0) };
+    let at = |assurance| Circumstances { assurance, at: now, address: may.caller.client.place(&state.settings.trusted_proxies) };
     let asker = state.policies.asker(&subject, at(assurance));
     let could_show = assurance < 2 && matches!(transport, Transport::Cookie | Transport::Token);
     let with_second_factor = if could_show {
@@ -43,12 +42,6 @@ async fn asking_with<P: Demand>(connection: &mut PgConnection, state: &State, ma
         None
     };
     Ok((subject, Judge { asker, with_second_factor }))
-}
-
-/// Where the client is. A proxy that does not say who asked is no place that policies may trust.
-fn from(state: &State, address: IpAddr) -> IpAddr {
-    let is_proxy = state.settings.trusted_proxies.iter().any(|network| network.contains(&address));
-    if is_proxy { Ipv4Addr::UNSPECIFIED.into() } else { address }
 }
 
 /// The record of what was done to a document.

@@ -70,6 +70,9 @@ impl FromStr for Network {
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
         let network: IpNet = text.parse().map_err(|_| "is no network like 203.0.113.0/24")?;
+        if matches!(network, IpNet::V6(mapped) if mapped.prefix_len() >= 96 && mapped.addr().to_ipv4_mapped().is_some()) {
+            return Err("is an IPv4 network written as one of IPv6");
+        }
         if network.trunc() == network { Ok(Self(network)) } else { Err("has bits set behind the prefix") }
     }
 }

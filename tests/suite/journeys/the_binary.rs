@@ -285,10 +285,14 @@ fn an_administrator_is_made_beside_a_running_service() {
     assert!(as_root("/v1/me/mfa/totp/confirm", &format!("{{\"code\":\"{code}\"}}")).contains("recovery_codes"));
     let sign_in = || service.shell(&format!("{call}/v1/auth/login --json '{body}'"));
     assert!(sign_in().contains("mfa_token"));
+    let key = read(&as_root("/v1/me/api-keys", r#"{"name":"left","scopes":["users:read"]}"#))["key"].as_str().unwrap().to_owned();
+    let by_key = || service.shell(&format!("{call}/v1/users --header 'Authorization: Bearer {key}'"));
+    assert!(by_key().contains("items"));
     let done = reset();
     assert!(String::from_utf8_lossy(&done.stdout).contains("has no second factor any more"), "{}", String::from_utf8_lossy(&done.stderr));
     assert!(sign_in().contains("session_id"));
     assert!(service.shell(&format!("{call}/v1/me --cookie jar")).contains("UNAUTHENTICATED"), "everybody is signed out");
+    assert!(by_key().contains("INVALID_TOKEN"), "and so are the keys");
 
     let again = create();
     let said = String::from_utf8(again.stdout).unwrap();

@@ -2,7 +2,7 @@
 //! sign in as it; reaches one through routes that are about people; and hides behind one as the last administrator.
 
 use crate::support::{
-    app::{Answer, PASSWORD, TestApp},
+    app::{Actor, Answer, PASSWORD, TestApp},
     machines::wanted,
     operations::operations,
 };
@@ -17,6 +17,7 @@ async fn nobody_gives_a_service_account_what_they_do_not_hold_or_acts_on_one_tha
     app.role("steward", &["service_accounts:manage", "users:read"]).await;
     app.role("reader", &["users:read"]).await;
     let mallory = app.member_with("mallory@example.org", "steward").await;
+    app.runs("INSERT INTO user_roles SELECT id, 'reader', NULL, now() FROM users WHERE email = 'mallory@example.org'").await.unwrap();
     let above = app.service_account(&root, &["auditor"], &["users:read", "audit:read"]).await;
     let roles = |names: &[&str]| json!({ "roles": names.iter().map(|name| json!({ "role": name })).collect::<Vec<_>>() });
     let at = |rest: &str| format!("/v1/service-accounts/{}{rest}", above.id);
@@ -47,6 +48,40 @@ async fn nobody_gives_a_service_account_what_they_do_not_hold_or_acts_on_one_tha
     assert_eq!(root.post(&keys, wanted(&["audit:read"])).await.code(), "FORBIDDEN", "root does, the account does not");
     let answer = mallory.put(&format!("/v1/service-accounts/{}/roles", own.id), roles(&["reader", "auditor"])).await;
     assert_eq!(answer.code(), "FORBIDDEN");
+}
+
+/// Departments and roles open documents, whatever permissions they bring.
+#[actix_web::test]
+async fn nobody_gets_into_a_department_or_a_role_by_a_service_account() {
+    let app = TestApp::start().await;
+    let root = app.administrator().await;
+    app.role("steward", &["service_accounts:manage"]).await;
+    app.role("board", &[]).await;
+    let mallory = app.member_with("mallory@example.org", "steward").await;
+    app.place("mallory@example.org", "Sales").await;
+    let grace = app.colleague("grace@example.org", "Finance").await;
+    let id = grace.document("internal", Some("Finance")).await;
+    assert_eq!(grace.share(&id, "editor_roles", "board").await.status, 200);
+    let make = |by: &Actor<'_>, department: Option<&str>, roles: &[&str]| {
+        Answer::of(by.request(Method::POST, "/v1/service-accounts").json(&json!({ "name": "spy", "department": department, "roles": roles })))
+    };
+    for (department, roles) in [(Some("Finance"), &["member"][..]), (None, &["member", "board"]), (Some("Sales"), &["board"])] {
+        assert_eq!(make(&mallory, department, roles).await.code(), "FORBIDDEN", "{department:?} {roles:?}");
+    }
+    let own = make(&mallory, Some("Sales"), &["member"]).await;
+    assert_eq!(own.status, 201, "{}", own.text);
+    let own = format!("/v1/service-accounts/{}", own.json()["id"].as_str().unwrap());
+    let board = json!({ "roles": [{ "role": "member" }, { "role": "board" }] });
+    assert_eq!(mallory.put(&format!("{own}/roles"), board).await.code(), "FORBIDDEN");
+    // nor by one that is there already
+    for (department, roles) in [(Some("Finance"), &["member"][..]), (None, &["member", "board"])] {
+        let theirs = make(&root, department, roles).await.json()["id"].as_str().unwrap().to_owned();
+        let at = |rest: &str| format!("/v1/service-accounts/{theirs}{rest}");
+        let key = app.machine(&root.post(&at("/keys"), wanted(&["documents:read"])).await);
+        assert_eq!(key.actor.get(&format!("/v1/documents/{id}")).await.status, 200, "what there would be to get");
+        assert_eq!(mallory.post(&at("/keys"), wanted(&["documents:read"])).await.code(), "FORBIDDEN");
+        assert_eq!(mallory.post(&at(&format!("/keys/{}/rotate", key.id)), json!({})).await.code(), "FORBIDDEN");
+    }
 }
 
 #[actix_web::test]

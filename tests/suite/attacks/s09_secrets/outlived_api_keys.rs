@@ -5,6 +5,7 @@ use crate::support::{
     machines::Machine,
 };
 use serde_json::json;
+use sqlx::{Connection, Executor, PgConnection};
 
 const ROUTE: &str = "/v1/users";
 const EMAIL: &str = "ada@example.org";
@@ -80,4 +81,36 @@ async fn a_closed_account_has_no_keys_and_a_kept_one_none_of_before() {
     let letter = app.letter_about(EMAIL, "/go/keep").await;
     assert_eq!(app.visitor().follow("/v1/auth/account/keep", &letter).await.status, 204);
     is_over(&app, &key, "a kept account").await;
+}
+
+/// The thief makes a key in the moment in which an administrator signs the account out.
+#[actix_web::test]
+async fn a_key_that_is_being_made_ends_too() {
+    let app = TestApp::start().await;
+    let root = app.administrator().await;
+    let ada = app.member_with(EMAIL, "auditor").await;
+    let sessions = format!("/v1/users/{}/sessions", app.id_of(EMAIL).await);
+    app.all_letters_sent().await;
+    // the key waits for its letter
+    let mut holder = app.database.pool.begin().await.unwrap();
+    sqlx::query("SELECT pg_advisory_xact_lock(1)").execute(&mut *holder).await.unwrap();
+    let mut owner = PgConnection::connect_with(&app.database.owner).await.unwrap();
+    owner.execute("CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END $$; CREATE TRIGGER wait BEFORE INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION wait()").await.unwrap();
+    let waits = async |n: i64| {
+        let query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        app.wait_for("calls to wait", async || (app.count(query).await == n).then_some(())).await;
+    };
+    let making = ada.post("/v1/me/api-keys", json!({ "name": "back door", "scopes": ["users:read"] }));
+    let meanwhile = async {
+        waits(1).await;
+        let put_out = root.delete(&sessions);
+        let release = async {
+            waits(2).await;
+            holder.commit().await.unwrap();
+        };
+        futures_util::join!(put_out, release).0
+    };
+    let (made, put_out) = futures_util::join!(making, meanwhile);
+    assert_eq!((made.status.as_u16(), put_out.status.as_u16()), (201, 204), "{} {}", made.text, put_out.text);
+    assert_eq!(app.holder(made.json()["key"].as_str().unwrap()).get(ROUTE).await.code(), "INVALID_TOKEN");
 }

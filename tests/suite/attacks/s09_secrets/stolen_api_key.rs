@@ -30,6 +30,12 @@ async fn a_key_for_some_networks_is_worth_nothing_elsewhere() {
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (401, "INVALID_TOKEN"), "{outside}");
         assert_eq!(answer.told(), app.holder("nonsense").get(ROUTE).await.told(), "nobody learns why");
     }
+    // a proxy that does not say who asked is in no network, its own neither
+    let body = json!({ "name": "inner", "scopes": ["users:read"], "networks": ["127.0.0.0/8"] });
+    let inner = app.machine(&root.post("/v1/me/api-keys", body).await);
+    assert_eq!(inner.actor.get(ROUTE).await.code(), "INVALID_TOKEN");
+    assert_eq!(from(&inner, "unknown").await.code(), "INVALID_TOKEN");
+    assert_eq!(from(&inner, "127.0.0.2").await.status, 200);
     // the same key at a service that trusts no proxy: the header is only text
     let direct = app.node_with(&[]).await;
     let there = Machine { id: machine.id.clone(), key: machine.key.clone(), actor: direct.holder(&machine.key) };
@@ -43,6 +49,7 @@ async fn networks_that_are_none_are_refused() {
     for networks in [
         json!([]),
         json!(["203.0.113.7"]),
+        json!(["::ffff:203.0.113.0/120"]),
         json!(["203.0.113.7/24"]),
         json!(["203.0.113.0/33"]),
         json!(["localhost/8"]),
@@ -131,6 +138,11 @@ async fn no_key_lives_longer_than_the_settings_say_and_there_are_not_too_many() 
     let answer = root.post("/v1/me/api-keys", wanted(&["users:read"])).await;
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (409, "TOO_MANY"));
     assert_eq!(root.get("/v1/me/api-keys").await.json()["items"].as_array().unwrap().len(), 50);
+    // one that leaked can be replaced all the same
+    let leaked = root.get("/v1/me/api-keys").await.json()["items"][49]["id"].as_str().unwrap().to_owned();
+    let rotate = format!("/v1/me/api-keys/{leaked}/rotate");
+    assert_eq!(root.post(&rotate, json!({ "overlap_hours": 1 })).await.code(), "TOO_MANY");
+    assert_eq!(root.post(&rotate, json!({ "overlap_hours": 0 })).await.status, 201);
 }
 
 /// A body that is held back until the key was revoked comes too late.
