@@ -4,7 +4,8 @@
 -- Events that wait for the chainer, written in their own transaction: one that commits late is not missed, however old its id is.
 CREATE TABLE audit_unchained (
     event_id uuid PRIMARY KEY,
-    at timestamptz NOT NULL
+    -- an infinite time is none that the service could read
+    at timestamptz NOT NULL CHECK (isfinite(at))
 );
 GRANT SELECT, INSERT, DELETE ON audit_unchained TO portcullis_runtime;
 
@@ -31,7 +32,7 @@ CREATE TABLE audit_heads (
     seq bigint PRIMARY KEY,
     after bigint NOT NULL CHECK (after < seq),
     hash bytea NOT NULL CHECK (octet_length(hash) = 32),
-    at timestamptz NOT NULL,
+    at timestamptz NOT NULL CHECK (isfinite(at)),
     key_version integer NOT NULL,
     signature bytea NOT NULL CHECK (octet_length(signature) = 64)
 );
@@ -42,7 +43,7 @@ GRANT SELECT, INSERT ON audit_heads TO portcullis_runtime;
 CREATE TABLE audit_checkpoints (
     seq bigint PRIMARY KEY,
     hash bytea NOT NULL CHECK (octet_length(hash) = 32),
-    at timestamptz NOT NULL,
+    at timestamptz NOT NULL CHECK (isfinite(at)),
     key_version integer NOT NULL,
     signature bytea NOT NULL CHECK (octet_length(signature) = 64)
 );

@@ -29,7 +29,8 @@ pub(super) async fn insert(
     )
     .execute(connection)
     .await
-    .map(drop)
+    // a trigger that keeps it out must not let the deed through
+    .and_then(|done| if done.rows_affected() == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound) })
 }
 
 pub(super) struct Row {

@@ -97,7 +97,7 @@ error_codes! {
     LastAdministrator = CONFLICT, "LAST_ADMINISTRATOR", "The last administrator must stay one.";
     /// `If-Match` names another version than there is now.
     PreconditionFailed = PRECONDITION_FAILED, "PRECONDITION_FAILED", "It was changed meanwhile.";
-    /// `If-Match` is missing: a change names the version that it changes.
+    /// `If-Match` is missing, or cannot be read: a change names the version that it changes.
     PreconditionRequired = PRECONDITION_REQUIRED, "PRECONDITION_REQUIRED", "Say which version you change.";
     /// The limit on how many of these there can be.
     TooMany = CONFLICT, "TOO_MANY", "There are too many of these already.";
@@ -160,7 +160,7 @@ impl ErrorCode {
             Self::BuiltInRole => "Make a role of your own.",
             Self::LastAdministrator => "Make somebody else an administrator first.",
             Self::PreconditionFailed => "Read it again, look at what has changed, and send the change with the new `ETag`.",
-            Self::PreconditionRequired => "Read it, and send its `ETag` as `If-Match`.",
+            Self::PreconditionRequired => "Read it, and send its `ETag` as `If-Match`, with its quotes.",
             Self::TooMany => "Delete some first.",
             Self::TooLarge => "Send less; `PORTCULLIS_BODY_LIMIT` is the number.",
             Self::UnsupportedMediaType => "Send JSON with `Content-Type: application/json` and no `Content-Encoding`.",

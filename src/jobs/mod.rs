@@ -20,10 +20,12 @@ use crate::{
     sessions::feed::Feed,
     state::State,
 };
+use futures_util::FutureExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::postgres::PgConnectOptions;
 use std::{
     future::Future,
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -175,7 +177,9 @@ impl Schedule {
                     () = wake.notified() => {}
                 }
                 let begun = Instant::now();
-                let outcome = match round(state.clone()).await {
+                // a round that panics is one that failed: the next one comes
+                let done = AssertUnwindSafe(round(state.clone())).catch_unwind().await;
+                let outcome = match done.unwrap_or_else(|_| Err(StoreError::Broken("a round of a job panicked: the log has where"))) {
                     Ok(()) => {
                         if std::mem::take(&mut is_known_failing) {
                             tracing::info!(job = name, "the job works again");

@@ -57,6 +57,9 @@ pub enum StoreError {
     /// Somebody changed what only we write.
     #[error("what is stored is not what was written: {0}")]
     Altered(&'static str),
+    /// Our mistake.
+    #[error("{0}")]
+    Broken(&'static str),
 }
 
 /// Connections that act as [`RUNTIME_ROLE`], whoever logged in.

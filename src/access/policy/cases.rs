@@ -101,7 +101,8 @@ pub fn run(policies: &Policies, file: &str) -> Result<Report, serde_json::Error>
         report.untried.retain(|id| !decision.policies.contains(id));
         if decision.is_allowed != (case.expected == Expected::Allow) || decision.policies != case.by {
             let came = if decision.is_allowed { "allow" } else { "deny" };
-            report.wrong.push(format!("{}: {came} by {:?}, not {:?} by {:?}", case.name, decision.policies, case.expected, case.by));
+            let expected = if case.expected == Expected::Allow { "allow" } else { "deny" };
+            report.wrong.push(format!("{}: came out as {came} by {:?}, expected is {expected} by {:?}", case.name, decision.policies, case.by));
         }
     }
     Ok(report)

@@ -7,6 +7,7 @@
 //! Practice 9.least-privilege.
 //! Attacks: `tests/suite/attacks/s08_errors/altered_audit_log.rs`.
 
+mod damage;
 pub mod export;
 mod form;
 pub mod prune;
@@ -102,15 +103,17 @@ pub async fn backlog(connection: &mut PgConnection) -> Result<Backlog, sqlx::Err
 /// # Errors
 /// [`StoreError`]; [`StoreError::Altered`] where the chain does not end with what we signed: nothing is appended to it then.
 pub async fn append(pool: &PgPool, keyring: &Keyring, clock: &Clock, memory: &Memory) -> Result<(), StoreError> {
-    let mut last = Uuid::nil();
+    // also where nothing waits: a round that looks at nothing must not say that all is well again
+    must_hold(&mut *pool.acquire().await?, keyring, memory.get().as_ref()).await?;
+    let mut last = None;
     while let Some(next) = append_batch(pool, keyring, clock, memory, last).await? {
-        last = next;
+        last = Some(next);
     }
     Ok(())
 }
 
 /// Chains what waits beyond this event. Gives the last that it looked at, unless that was all.
-async fn append_batch(pool: &PgPool, keyring: &Keyring, clock: &Clock, memory: &Memory, beyond: Uuid) -> Result<Option<Uuid>, StoreError> {
+async fn append_batch(pool: &PgPool, keyring: &Keyring, clock: &Clock, memory: &Memory, beyond: Option<Uuid>) -> Result<Option<Uuid>, StoreError> {
     let mut transaction = pool.begin().await?;
     store::lock(&mut transaction).await?;
     let waiting = store::waiting(&mut transaction, beyond, BATCH).await?;

@@ -5,7 +5,7 @@ use crate::{
     audit::{
         self, Entry, Event, Origin,
         chain::{
-            form, head_of, store,
+            form, head_of, is_ours, store,
             verify::{self, Damage},
         },
     },
@@ -67,11 +67,16 @@ pub async fn prune(
         return Err(PruneError::TooYoung);
     }
     let mut transaction = store::still(connection).await?;
-    if verify::verify(&mut transaction, keyring, None, tell).await?.damage > 0 {
+    let findings = verify::verify(&mut transaction, keyring, None, tell).await?;
+    if findings.damage > 0 {
         return Err(PruneError::Damaged);
     }
-    let newest = store::last_signed_before(&mut transaction, before).await?;
-    let Some(head) = newest.as_ref().and_then(head_of) else { return Ok(None) };
+    let newest = store::last_signed_before(&mut transaction, before).await?.filter(|signed| signed.seq > findings.start);
+    let Some((signed, head)) = newest.as_ref().and_then(|signed| Some((signed, head_of(signed)?))) else { return Ok(None) };
+    // what is not ours does not become so by a checkpoint
+    if !is_ours(keyring, signed, &head) || !store::has_link(&mut transaction, &head).await? {
+        return Err(PruneError::Damaged);
+    }
     let (key_version, signature) = keyring.attest(Purpose::AuditChain, &form::checkpoint(&head, now)).map_err(StoreError::from)?;
     store::insert_checkpoint(&mut transaction, &head, now, key_version, &signature).await?;
     let events = store::delete_through(&mut transaction, head.seq).await?;

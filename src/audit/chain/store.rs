@@ -86,8 +86,9 @@ pub(super) async fn backlog(connection: &mut PgConnection) -> Result<Backlog, sq
     sqlx::query_as!(Backlog, r#"SELECT count(*) AS "waiting!", min(at) AS oldest FROM audit_unchained"#).fetch_one(connection).await
 }
 
-pub(super) async fn waiting(connection: &mut PgConnection, beyond: Uuid, limit: i64) -> Result<Vec<Uuid>, sqlx::Error> {
-    sqlx::query_scalar!("SELECT event_id FROM audit_unchained WHERE event_id > $1 ORDER BY event_id LIMIT $2", beyond, limit)
+/// `beyond`: `None` is before every id, the nil one too.
+pub(super) async fn waiting(connection: &mut PgConnection, beyond: Option<Uuid>, limit: i64) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!("SELECT event_id FROM audit_unchained WHERE $1::uuid IS NULL OR event_id > $1 ORDER BY event_id LIMIT $2", beyond, limit)
         .fetch_all(connection)
         .await
 }
@@ -257,16 +258,33 @@ pub(super) async fn links(connection: &mut PgConnection, beyond: i64, through: i
 }
 
 /// Links where the chain does not reach: up to its beginning.
-pub(super) async fn links_before(connection: &mut PgConnection, beyond: i64, through: i64, limit: i64) -> Result<Vec<Link>, sqlx::Error> {
-    sqlx::query_as!(Link, "SELECT seq, event_id, hash FROM audit_chain WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3", beyond, through, limit)
-        .fetch_all(connection)
-        .await
+pub(super) async fn links_before(connection: &mut PgConnection, beyond: Option<i64>, through: i64, limit: i64) -> Result<Vec<Link>, sqlx::Error> {
+    sqlx::query_as!(
+        Link,
+        "SELECT seq, event_id, hash FROM audit_chain WHERE ($1::bigint IS NULL OR seq > $1) AND seq <= $2 ORDER BY seq LIMIT $3",
+        beyond,
+        through,
+        limit
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Places of heads where the chain does not reach: up to its beginning.
+pub(super) async fn heads_before(connection: &mut PgConnection, through: i64, limit: i64) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar!("SELECT seq FROM audit_heads WHERE seq <= $1 ORDER BY seq LIMIT $2", through, limit).fetch_all(connection).await
+}
+
+/// How many links and events there are, however they are reached.
+pub(super) async fn counts(connection: &mut PgConnection) -> Result<(i64, i64), sqlx::Error> {
+    let row = sqlx::query!(r#"SELECT (SELECT count(*) FROM audit_chain) AS "links!", (SELECT count(*) FROM audit_events) AS "events!""#);
+    row.fetch_one(connection).await.map(|row| (row.links, row.events))
 }
 
 /// Events that are neither chained nor in the queue.
-pub(super) async fn strays(connection: &mut PgConnection, beyond: Uuid, limit: i64) -> Result<Vec<Uuid>, sqlx::Error> {
+pub(super) async fn strays(connection: &mut PgConnection, beyond: Option<Uuid>, limit: i64) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar!(
-        "SELECT id FROM audit_events e WHERE id > $1 AND NOT EXISTS (SELECT FROM audit_chain c WHERE c.event_id = e.id)
+        "SELECT id FROM audit_events e WHERE ($1::uuid IS NULL OR id > $1) AND NOT EXISTS (SELECT FROM audit_chain c WHERE c.event_id = e.id)
            AND NOT EXISTS (SELECT FROM audit_unchained u WHERE u.event_id = e.id) ORDER BY id LIMIT $2",
         beyond,
         limit
@@ -276,10 +294,10 @@ pub(super) async fn strays(connection: &mut PgConnection, beyond: Uuid, limit: i
 }
 
 /// What is in the queue.
-pub(super) async fn queued(connection: &mut PgConnection, beyond: Uuid, limit: i64) -> Result<Vec<Loose>, sqlx::Error> {
+pub(super) async fn queued(connection: &mut PgConnection, beyond: Option<Uuid>, limit: i64) -> Result<Vec<Loose>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"SELECT u.event_id, timestamptz_send(e.at) AS at, EXISTS (SELECT FROM audit_chain c WHERE c.event_id = u.event_id) AS "is_chained!"
-           FROM (SELECT * FROM audit_unchained WHERE event_id > $1 ORDER BY event_id LIMIT $2) u
+           FROM (SELECT * FROM audit_unchained WHERE $1::uuid IS NULL OR event_id > $1 ORDER BY event_id LIMIT $2) u
            LEFT JOIN audit_events e ON e.id = u.event_id ORDER BY u.event_id"#,
         beyond,
         limit

@@ -1,6 +1,7 @@
 //! Walks the chain and tells everything that is wrong with it, in batches: each link is held against the stored hash before it, so that
 //! one changed event is one finding and what follows is still judged.
 
+pub use super::damage::Damage;
 use crate::{
     audit::chain::{
         BATCH, GENESIS, Head, form, head_of, is_ours,
@@ -17,127 +18,6 @@ const LATEST_COMMIT: i64 = 3_600_000_000;
 
 /// Changed events that are compared with each other's places; more are told as they are met.
 const COMPARED: usize = 100;
-
-/// Something that we did not do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Damage {
-    /// An event, or its place.
-    #[error("{seq}: event {event} or its place was altered")]
-    Altered {
-        /// Where.
-        seq: i64,
-        /// Which.
-        event: Uuid,
-    },
-    /// It stands where another one was chained.
-    #[error("{seq}: reordered: event {event} stands where {belongs} was")]
-    Reordered {
-        /// Where.
-        seq: i64,
-        /// What stands there.
-        event: Uuid,
-        /// What was chained there.
-        belongs: Uuid,
-    },
-    /// The link is there, the event is not.
-    #[error("{seq}: event {event} was removed")]
-    Removed {
-        /// Where.
-        seq: i64,
-        /// Which.
-        event: Uuid,
-    },
-    /// Neither links nor, maybe, events.
-    #[error("{from} to {to}: links were removed, and the first one behind cannot be judged")]
-    LinksRemoved {
-        /// The first.
-        from: i64,
-        /// The last.
-        to: i64,
-    },
-    /// A link before the beginning of the chain.
-    #[error("{seq}: event {event} was inserted before the beginning of the chain")]
-    Inserted {
-        /// Where.
-        seq: i64,
-        /// Which.
-        event: Uuid,
-    },
-    /// An event that is neither chained nor waits for it.
-    #[error("event {event} was inserted, or taken out of the chain: it is not chained and does not wait for it")]
-    NeverChained {
-        /// Which.
-        event: Uuid,
-    },
-    /// The queue names an event that is not there, or is chained.
-    #[error("event {event} was removed while it waited for the chainer, or put into its queue by somebody else")]
-    WaitsInVain {
-        /// Which.
-        event: Uuid,
-    },
-    /// It bears a time of long before what was chained already.
-    #[error("event {event} is dated back: events of an hour later were chained before it")]
-    Backdated {
-        /// Which.
-        event: Uuid,
-    },
-    /// A head that none of our keys signed.
-    #[error("{seq}: the head is not signed by us")]
-    HeadForged {
-        /// Where.
-        seq: i64,
-    },
-    /// The chain is another one than what was signed.
-    #[error("{seq}: the chain was rewritten: the signed head is another one")]
-    HeadContradicted {
-        /// Where.
-        seq: i64,
-    },
-    /// A head names another one before it.
-    #[error("heads between {from} and {to} were removed or inserted")]
-    HeadsChanged {
-        /// The head before.
-        from: i64,
-        /// The head behind.
-        to: i64,
-    },
-    /// The chain goes on without a head.
-    #[error("{from} to {to}: no signed head covers these links")]
-    Unsigned {
-        /// The first.
-        from: i64,
-        /// The last.
-        to: i64,
-    },
-    /// A checkpoint that none of our keys signed.
-    #[error("{seq}: the checkpoint is not signed by us")]
-    CheckpointForged {
-        /// Where.
-        seq: i64,
-    },
-    /// The chain went on once.
-    #[error("the tail was cut: the chain ends at {end} and was {known} long")]
-    TailCut {
-        /// Where it ends.
-        end: i64,
-        /// Where it was known to end.
-        known: i64,
-    },
-    /// The anchor is no head of this chain.
-    #[error("{seq}: the chain is not the one that the anchor was taken from")]
-    AnchorContradicted {
-        /// Where.
-        seq: i64,
-    },
-    /// The anchor is older than what is kept.
-    #[error("the anchor {seq} says nothing any more: what was up to {start} was removed by `audit prune`")]
-    AnchorTooOld {
-        /// Where.
-        seq: i64,
-        /// The checkpoint.
-        start: i64,
-    },
-}
 
 /// What was found.
 #[derive(Debug, Clone)]
@@ -172,8 +52,10 @@ struct Walk<'w, F> {
     hash: Option<Vec<u8>>,
     /// The last head.
     signed: i64,
-    /// The newest time of an event that is as it was.
+    /// The newest time of an event that is as it was, as far as signed heads bear it out.
     latest: i64,
+    /// The youngest event since the last head.
+    youngest: Option<(Uuid, i64)>,
     suspects: Vec<Suspect>,
 }
 
@@ -189,12 +71,13 @@ pub async fn verify(
 ) -> Result<Findings, StoreError> {
     let findings = Findings { start: 0, links: 0, waiting: 0, damage: 0, head: None };
     let suspects = Vec::new();
-    let mut walk = Walk { keyring, anchor, tell, findings, end: 0, hash: None, signed: 0, latest: i64::MIN, suspects };
+    let mut walk = Walk { keyring, anchor, tell, findings, end: 0, hash: None, signed: 0, latest: i64::MIN, youngest: None, suspects };
     walk.begin(connection).await?;
     walk.chain(connection).await?;
     walk.judge_suspects();
     walk.conclude();
     walk.loose_events(connection).await?;
+    walk.count(connection).await?;
     Ok(walk.findings)
 }
 
@@ -219,12 +102,14 @@ impl<F: FnMut(Damage)> Walk<'_, F> {
             self.found(Damage::AnchorTooOld { seq, start: start.seq });
         }
         self.hash = Some(start.hash.to_vec());
-        let mut beyond = i64::MIN;
+        // nothing was signed there that was not removed with its links
+        store::heads_before(connection, start.seq, BATCH).await?.into_iter().for_each(|seq| self.found(Damage::HeadForged { seq }));
+        let mut beyond = None;
         loop {
             let links = store::links_before(connection, beyond, start.seq, BATCH).await?;
             links.iter().for_each(|link| self.found(Damage::Inserted { seq: link.seq, event: link.event_id }));
             match links.last() {
-                Some(last) => beyond = last.seq,
+                Some(last) => beyond = Some(last.seq),
                 None => return Ok(()),
             }
         }
@@ -284,6 +169,9 @@ impl<F: FnMut(Damage)> Walk<'_, F> {
             self.found(Damage::Backdated { event });
         }
         self.latest = self.latest.max(at);
+        if self.youngest.is_none_or(|(_, youngest)| youngest < at) {
+            self.youngest = Some((event, at));
+        }
     }
 
     fn meet_anchor(&mut self, seq: i64, hash: &[u8]) {
@@ -297,7 +185,14 @@ impl<F: FnMut(Damage)> Walk<'_, F> {
         match head_of(signed).filter(|head| is_ours(self.keyring, signed, head)) {
             None => self.found(Damage::HeadForged { seq: signed.seq }),
             Some(head) if hash.is_some_and(|hash| head.hash != *hash) => self.found(Damage::HeadContradicted { seq: signed.seq }),
-            Some(_) => {}
+            Some(_) => {
+                let signed_at = form::micros(signed.at).saturating_add(LATEST_COMMIT);
+                if let Some((event, _)) = self.youngest.take().filter(|(_, at)| *at > signed_at) {
+                    self.found(Damage::Postdated { event });
+                }
+                // one that lies must not make those behind it look late
+                self.latest = self.latest.min(signed_at);
+            }
         }
         if signed.after != Some(self.signed) {
             self.found(Damage::HeadsChanged { from: self.signed, to: signed.seq });
@@ -337,14 +232,14 @@ impl<F: FnMut(Damage)> Walk<'_, F> {
 
     /// What is not in the chain.
     async fn loose_events(&mut self, connection: &mut PgConnection) -> Result<(), StoreError> {
-        let mut last = Uuid::nil();
+        let mut last = None;
         loop {
             let strays = store::strays(connection, last, BATCH).await?;
             strays.iter().for_each(|event| self.found(Damage::NeverChained { event: *event }));
             let Some(beyond) = strays.last() else { break };
-            last = *beyond;
+            last = Some(*beyond);
         }
-        let mut last = Uuid::nil();
+        let mut last = None;
         loop {
             let queued = store::queued(connection, last, BATCH).await?;
             let Some(beyond) = queued.last().map(|event| event.id) else { return Ok(()) };
@@ -357,7 +252,21 @@ impl<F: FnMut(Damage)> Walk<'_, F> {
                     }
                 }
             }
-            last = beyond;
+            last = Some(beyond);
         }
+    }
+
+    /// Whether there is more than was met: two links at one place, or what an index hides.
+    async fn count(&mut self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        // where something was found already, the numbers say nothing
+        if self.findings.damage > 0 {
+            return Ok(());
+        }
+        let (links, events) = store::counts(connection).await?;
+        let (met, waiting) = (self.findings.links, self.findings.waiting);
+        if links.unsigned_abs() != met || events.unsigned_abs() != met + waiting {
+            self.found(Damage::Uncounted { links, events });
+        }
+        Ok(())
     }
 }

@@ -198,5 +198,5 @@ async fn policies_that_do_not_hold_keep_the_service_from_starting() {
     fs::write(policies.path().join("own.cedar"), "@id(\"own\")\npermit (principal, action, resource) when { resource.owner == principal };").unwrap();
     let case = r#"[{"name": "a stranger reads", "principal": {"name": "eve"}, "action": "read", "resource": {"owner": "ada", "classification": 0}, "expected": "allow", "by": ["own"]}]"#;
     fs::write(policies.path().join("cases.json"), case).unwrap();
-    assert!(run(&["check"], "production").contains("a stranger reads: deny by {}"), "{}", run(&["check"], "production"));
+    assert!(run(&["check"], "production").contains("a stranger reads: came out as deny by {}"), "{}", run(&["check"], "production"));
 }

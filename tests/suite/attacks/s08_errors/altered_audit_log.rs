@@ -143,6 +143,13 @@ async fn an_inserted_event_is_found() {
     let before = format!("INSERT INTO audit_chain SELECT 0, '{event}', hash FROM audit_chain WHERE seq = 1");
     let free = "ALTER TABLE audit_chain DROP CONSTRAINT audit_chain_seq_check";
     assert_eq!(log.after(&[free, INSERT, &before], None).await.0, [Damage::Inserted { seq: 0, event }]);
+    // where no walk begins
+    let (nil, nobody) = (INSERT.replace(&event.to_string(), &Uuid::nil().to_string()), Uuid::nil());
+    assert_eq!(log.after(&[&nil], None).await.0, [Damage::NeverChained { event: nobody }]);
+    let first = before.replace("SELECT 0,", "SELECT -9223372036854775808,");
+    assert_eq!(log.after(&[free, INSERT, &first], None).await.0, [Damage::Inserted { seq: i64::MIN, event }]);
+    let head = "INSERT INTO audit_heads SELECT 0, -1, hash, at, key_version, signature FROM audit_heads WHERE seq = 12";
+    assert_eq!(log.after(&[head], None).await.0, [Damage::HeadForged { seq: 0 }], "prune would sign what it says");
     let behind = format!("INSERT INTO audit_chain SELECT 13, '{event}', hash FROM audit_chain WHERE seq = 1");
     let (damage, _) = log.after(&[INSERT, &behind], None).await;
     assert_eq!(damage, [Damage::Altered { seq: 13, event }, Damage::Unsigned { from: 13, to: 13 }]);
@@ -155,6 +162,15 @@ async fn an_inserted_event_is_found() {
     assert_eq!(log.verify(None).await.0, [Damage::Backdated { event }], "while it waits");
     log.chain().await.unwrap();
     assert_eq!(log.verify(None).await.0, [Damage::Backdated { event }], "and for ever");
+
+    // the same, dated ahead; and those that come behind it are not taken for late ones
+    let mut log = AuditLog::of(&BATCHES).await;
+    log.run(INSERT).await;
+    log.run("UPDATE audit_events SET at = now() + interval '9 years' WHERE id = '01900000-0000-7000-8000-000000000001'").await;
+    log.chain().await.unwrap();
+    log.write(2).await;
+    log.chain().await.unwrap();
+    assert_eq!(log.verify(None).await.0, [Damage::Postdated { event }]);
 }
 
 #[tokio::test]
