@@ -12,6 +12,7 @@ RUN mkdir src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \
     && rm -r src
 COPY .sqlx .sqlx
 COPY migrations migrations
+COPY policies policies
 COPY src src
 # cargo goes by times: the source must look newer than what was built in its place
 RUN touch src/main.rs src/lib.rs \

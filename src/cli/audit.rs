@@ -34,7 +34,9 @@ pub(super) enum Command {
         #[arg(long, value_name = "HEAD")]
         anchor: Option<Head>,
     },
-    /// Write the audit log to standard output: a line of JSON for each event and each signed head.
+    /// Write the audit log to standard output: a line of JSON for each event that is chained and each signed head.
+    ///
+    /// It does not judge what it writes: `verify` does.
     Export {
         /// From this place in the chain.
         #[arg(long, value_name = "SEQ", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
@@ -49,6 +51,8 @@ pub(super) enum Command {
     /// Print the public keys of signed heads, by version.
     Keys,
     /// Remove what is old, as the owner of the database (PORTCULLIS_OWNER_DATABASE_URL); the rest stays provable. Export it first.
+    ///
+    /// Never the last 90 days. Development is the owner itself.
     Prune(Age),
 }
 

@@ -212,3 +212,25 @@ fn handlers_take_nothing_that_was_not_validated() {
     assert!(handlers.found > 40, "{} handlers were looked at", handlers.found);
     assert!(handlers.faults.is_empty(), "{:?}", handlers.faults);
 }
+
+/// The image is built elsewhere: what is missing there is missed late.
+#[test]
+fn what_the_source_includes_is_in_the_image() {
+    let (dockerfile, context) = (fs::read_to_string("Dockerfile").unwrap(), fs::read_to_string(".dockerignore").unwrap());
+    let mut folders = BTreeSet::from(["migrations".to_owned(), "src".to_owned(), ".sqlx".to_owned()]);
+    for Source { path, text, .. } in sources() {
+        let above = "../".repeat(path.components().count() - 1);
+        let included = text.split('"').filter_map(|part| part.strip_prefix(&above)).filter_map(|rest| rest.split('/').next());
+        folders.extend(included.filter(|folder| !folder.is_empty()).map(str::to_owned));
+    }
+    assert!(folders.contains("policies"), "{folders:?}");
+    for folder in folders {
+        assert!(dockerfile.contains(&format!("\nCOPY {folder} {folder}\n")), "the Dockerfile does not copy {folder}");
+        assert!(context.lines().any(|line| line == format!("!{folder}")), ".dockerignore leaves {folder} out");
+    }
+    // a target that is found by its name alone keeps cargo from reading the manifest where its file is not
+    let manifest: toml::Table = fs::read_to_string("Cargo.toml").unwrap().parse().unwrap();
+    for kind in ["test", "bench"] {
+        assert!(manifest[kind].as_array().unwrap().iter().all(|target| target.get("path").is_some()), "{kind}");
+    }
+}
