@@ -1,6 +1,6 @@
 //! What events tell besides who, whom, when and from where: one closed list of fields, so that nothing personal or secret gets into the log
 //! by a careless word. What is not on the list is not written, and not shown either. Practices 11.audit, 15.excessive-data.
-//! Held by `tests/suite/contract/data_exposure.rs`.
+//! Held by `tests/suite/contract/event_details.rs`.
 
 use crate::platform::db::StoreError;
 use serde::{Serialize, de::Error};

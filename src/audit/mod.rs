@@ -272,9 +272,8 @@ impl<'e> Entry<'e> {
 /// # Errors
 /// [`StoreError`].
 pub async fn record(connection: &mut PgConnection, keyring: &Keyring, now: OffsetDateTime, mut entry: Entry<'_>) -> Result<(), StoreError> {
-    if let (Some(key), Value::Object(told)) = (entry.origin.key, &mut entry.detail) {
-        let detail = json!({ "key": key });
-        told.extend(detail.as_object().cloned().unwrap_or_default());
+    if let (Some(key), Value::Object(detail)) = (entry.origin.key, &mut entry.detail) {
+        detail.insert("key".into(), json!(key));
     }
     let (id, detail) = (crypto::uuid_v7(now), Detail::to_write(&entry.detail)?);
     let personal = Personal {

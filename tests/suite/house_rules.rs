@@ -41,25 +41,11 @@ struct Source {
 }
 
 fn sources() -> Vec<Source> {
-    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push(path);
-            }
-        }
-    }
-    let mut paths = Vec::new();
-    walk(Path::new("src"), &mut paths);
-    paths
-        .into_iter()
-        .map(|path| {
-            let first = path.components().nth(1).unwrap().as_os_str().to_string_lossy();
-            Source { room: first.trim_end_matches(".rs").to_owned(), text: fs::read_to_string(&path).unwrap(), path }
-        })
-        .collect()
+    let named = |(path, text): (PathBuf, String)| {
+        let first = path.components().nth(1).unwrap().as_os_str().to_string_lossy();
+        Source { room: first.trim_end_matches(".rs").to_owned(), path, text }
+    };
+    crate::support::sources::sources().into_iter().map(named).collect()
 }
 
 #[derive(Default)]

@@ -103,8 +103,6 @@ pub async fn backlog(connection: &mut PgConnection) -> Result<Backlog, sqlx::Err
 /// # Errors
 /// [`StoreError`]; [`StoreError::Altered`] where the chain does not end with what we signed: nothing is appended to it then.
 pub async fn append(pool: &PgPool, keyring: &Keyring, clock: &Clock, memory: &Memory) -> Result<(), StoreError> {
-    // also where nothing waits: a round that looks at nothing must not say that all is well again
-    must_hold(&mut *pool.acquire().await?, keyring, memory.get().as_ref()).await?;
     let mut last = None;
     while let Some(next) = append_batch(pool, keyring, clock, memory, last).await? {
         last = Some(next);
@@ -116,13 +114,14 @@ pub async fn append(pool: &PgPool, keyring: &Keyring, clock: &Clock, memory: &Me
 async fn append_batch(pool: &PgPool, keyring: &Keyring, clock: &Clock, memory: &Memory, beyond: Option<Uuid>) -> Result<Option<Uuid>, StoreError> {
     let mut transaction = pool.begin().await?;
     store::lock(&mut transaction).await?;
+    // also where nothing waits: a round that looks at nothing must not say that all is well again
+    must_hold(&mut transaction, keyring, memory.get().as_ref()).await?;
     let waiting = store::waiting(&mut transaction, beyond, BATCH).await?;
     let Some(newest) = waiting.last().copied() else { return Ok(None) };
     // what was deleted while it waited stays in the queue, for `verify` to tell
     let events = store::events(&mut transaction, &waiting).await?;
     if !events.is_empty() {
         let end = end_that_we_signed(&mut transaction, keyring).await?;
-        must_hold(&mut transaction, keyring, memory.get().as_ref()).await?;
         let mut head = end.clone();
         let mut links = Vec::with_capacity(events.len());
         for event in &events {

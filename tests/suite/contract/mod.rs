@@ -4,6 +4,7 @@ mod access_matrix;
 mod api_document;
 mod data_exposure;
 mod errors;
+mod event_details;
 mod log_lines;
 mod metrics;
 mod practices;

@@ -14,6 +14,7 @@ pub mod people;
 pub mod provider;
 pub mod relay;
 pub mod smtp;
+pub mod sources;
 pub mod wire;
 pub mod world;
 
