@@ -5,7 +5,8 @@
 //! - [`edge`]: what every request meets, in order on one page. [`api`]: every handler, and the route table.
 //! - [`state`], [`settings`], [`error`]: what handlers use, what operators set, how refusals look.
 //! - rooms: [`accounts`] (who there is), [`credentials`] (proofs), [`sessions`] (what a proof buys), [`access`] (may you),
-//!   [`documents`] (the demonstration resource), [`audit`] (what happened), [`letters`] (mail), [`pages`] (the few HTML pages).
+//!   [`documents`] (the demonstration resource), [`webhooks`] (what other services tell and are told), [`audit`] (what happened),
+//!   [`letters`] (mail), [`pages`] (the few HTML pages).
 //! - [`platform`]: database, clock, randomness, keys, mail. Knows no product word.
 
 #![forbid(unsafe_code)]
@@ -29,3 +30,4 @@ pub mod server;
 pub mod sessions;
 pub mod settings;
 pub mod state;
+pub mod webhooks;

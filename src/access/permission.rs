@@ -59,6 +59,8 @@ permissions! {
     DocumentsManage = "documents:manage";
     /// List, make, change and delete service accounts and their keys.
     ServiceAccountsManage = "service_accounts:manage";
+    /// Look at webhooks in both directions; say who is told what.
+    WebhooksManage = "webhooks:manage";
 }
 
 /// A permission as a type.

@@ -133,6 +133,16 @@ pub fn mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     out
 }
 
+/// HMAC-SHA256 (RFC 2104) over the parts as one text, for forms that others prescribe; [`mac`] keeps parts apart.
+#[must_use]
+pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
+    parts.iter().for_each(|part| context.update(part));
+    let mut out = [0; 32];
+    out.copy_from_slice(context.sign().as_ref());
+    out
+}
+
 /// Compares in time that depends on the lengths only.
 #[must_use]
 pub fn equal(a: &[u8], b: &[u8]) -> bool {

@@ -9,7 +9,7 @@ use std::{
 use syn::visit::Visit;
 
 /// Each part of the house and what it may use; platform is open to all, but `access` has no need of it.
-const MAY_USE: [(&str, &[&str]); 19] = [
+const MAY_USE: [(&str, &[&str]); 20] = [
     ("platform", &[]),
     ("access", &[]),
     ("audit", &[]),
@@ -17,14 +17,32 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("credentials", &["accounts"]),
     ("sessions", &["access", "accounts", "credentials"]),
     ("documents", &["access", "accounts"]),
+    ("webhooks", &["accounts", "audit"]),
     ("pages", &[]),
-    ("settings", &["audit", "credentials", "sessions"]),
+    ("settings", &["audit", "credentials", "sessions", "webhooks"]),
     ("letters", &["accounts", "audit", "credentials", "settings"]),
     ("error", &[]),
-    ("state", &["access", "audit", "credentials", "sessions", "settings"]),
+    ("state", &["access", "audit", "credentials", "sessions", "settings", "webhooks"]),
     ("edge", &["access", "accounts", "audit", "credentials", "error", "sessions", "settings", "state"]),
-    ("api", &["access", "accounts", "audit", "credentials", "documents", "edge", "error", "letters", "pages", "sessions", "settings", "state"]),
-    ("jobs", &["access", "accounts", "audit", "credentials", "documents", "edge", "letters", "sessions", "state"]),
+    (
+        "api",
+        &[
+            "access",
+            "accounts",
+            "audit",
+            "credentials",
+            "documents",
+            "edge",
+            "error",
+            "letters",
+            "pages",
+            "sessions",
+            "settings",
+            "state",
+            "webhooks",
+        ],
+    ),
+    ("jobs", &["access", "accounts", "audit", "credentials", "documents", "edge", "letters", "sessions", "state", "webhooks"]),
     ("server", &["api", "edge", "error", "jobs", "settings", "state"]),
     ("cli", &["access", "accounts", "api", "audit", "credentials", "letters", "server", "sessions", "settings", "state"]),
     ("lib", &[]),

@@ -10,6 +10,7 @@ mod s07_tls;
 mod s08_errors;
 mod s09_secrets;
 mod s10_access_control;
+mod s11_webhooks;
 mod s13_csrf;
 mod s14_sessions;
 mod s15_broken_authentication;
