@@ -4,13 +4,24 @@ use crate::{
     access::policy::Policies,
     audit::alerts::signals::Signals,
     credentials::{api_key::UsedKeys, federation::Federation, password::Passwords},
-    platform::{clock::Clock, keyring::Keyring, places::Places, redis::Redis, window::Windows},
+    platform::{
+        clock::Clock,
+        fence::{Fence, Lookup},
+        fenced::Fenced,
+        keyring::Keyring,
+        places::Places,
+        redis::Redis,
+        window::Windows,
+    },
     sessions::{revocation::Revocations, seen::Seen},
-    settings::{Environment, Federated, Settings},
+    settings::{Environment, Federated, Settings, WebhookEndpoints},
 };
 use anyhow::Context;
 use sqlx::PgPool;
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tokio::sync::Notify;
 
 /// Places of requests, by the settings.
@@ -36,6 +47,17 @@ pub fn federation(settings: &Settings) -> anyhow::Result<Federation> {
 pub fn policies(folder: Option<&Path>) -> anyhow::Result<Policies> {
     let policies = folder.map_or_else(Policies::built_in, Policies::read);
     policies.context("cannot use the policies (PORTCULLIS_POLICIES)")
+}
+
+/// Who posts to endpoints that others name, where the settings let it.
+///
+/// # Errors
+/// When the authorities that the settings name cannot be used.
+pub fn fenced(settings: &Settings, lookup: Arc<dyn Lookup>) -> anyhow::Result<Fenced> {
+    let WebhookEndpoints { networks, authorities, patience, .. } = &settings.webhook_endpoints;
+    let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("cannot read {} (PORTCULLIS_WEBHOOK_CA_FILE)", path.display()));
+    let authorities = authorities.as_ref().map(read).transpose()?;
+    Fenced::new(Fence::new(networks.clone(), lookup), authorities.as_deref(), *patience)
 }
 
 /// Handles only: cheap to clone.
@@ -71,6 +93,8 @@ pub struct State {
     pub signals: Signals,
     /// Tells the job that delivers letters that there is one.
     pub letter_waits: Arc<Notify>,
+    /// Posts to endpoints that others named.
+    pub fenced: Fenced,
     /// Tells the job that makes exports that there is one.
     pub export_waits: Arc<Notify>,
 }

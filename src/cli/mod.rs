@@ -17,7 +17,9 @@ use crate::{
     },
     platform::{
         clock::Clock,
-        crypto, db, files,
+        crypto, db,
+        fence::System,
+        files,
         keyring::{KeyBytes, Keyring},
         local_postgres::LocalPostgres,
         mail::{Mailer, Transport},
@@ -33,7 +35,7 @@ use crate::{
     },
     sessions::{revocation::Revocations, seen::Seen},
     settings::{self, Database, Environment, Settings, Tls, database::Login},
-    state::{State, federation, in_hand, policies},
+    state::{State, federation, fenced, in_hand, policies},
 };
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -238,6 +240,7 @@ async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result
         seen: Seen::default(),
         keys_used: UsedKeys::default(),
         signals: Signals::default(),
+        fenced: fenced(&settings, Arc::new(System))?,
         letter_waits: Arc::default(),
         export_waits: Arc::default(),
     };

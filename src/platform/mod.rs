@@ -4,6 +4,8 @@
 pub mod clock;
 pub mod crypto;
 pub mod db;
+pub mod fence;
+pub mod fenced;
 pub mod files;
 pub mod keyring;
 pub mod local_postgres;

@@ -250,4 +250,19 @@ pub const SETTINGS: &[Setting] = &[
     setting("PORTCULLIS_DOCUMENTS", "10000", "documents of one account, deleted ones too, 1 to 1000000"),
     setting("PORTCULLIS_DELETED_DOCUMENT_DAYS", "30", "a deleted document can be restored, 1 to 365; then it is gone"),
     setting("PORTCULLIS_API_KEY_DAYS", "365", "longest life of an API key, 1 to 730"),
+    setting("PORTCULLIS_WEBHOOK_ENDPOINTS", "20", "endpoints that are told of events, 1 to 1000: [docs/webhooks.md](docs/webhooks.md)"),
+    setting(
+        "PORTCULLIS_WEBHOOK_NETWORKS",
+        "",
+        "networks that are not public and where endpoints may be all the same, comma-separated CIDR; otherwise they are at public addresses only",
+    ),
+    optional("PORTCULLIS_WEBHOOK_CA_FILE", "certificates that endpoints are trusted by beside the public authorities, PEM"),
+    setting("PORTCULLIS_WEBHOOK_TIMEOUT_SECONDS", "10", "longest time for one attempt to tell an endpoint, 1 to 30"),
+    setting(
+        "PORTCULLIS_WEBHOOK_ATTEMPTS",
+        "13",
+        "attempts to tell an endpoint of an event, over about three days by default, 1 to 50; then it is given up",
+    ),
+    setting("PORTCULLIS_WEBHOOK_FAILING_DAYS", "5", "an endpoint at which nothing arrives is disabled, 1 to 30"),
+    setting("PORTCULLIS_WEBHOOK_LOG_DAYS", "30", "what endpoints were told can be looked up and sent again, 1 to 365"),
 ];

@@ -12,6 +12,7 @@ mod reader;
 mod redis;
 mod secrets;
 pub mod tls;
+pub mod webhook_endpoints;
 
 pub use database::Database;
 pub use federation::Federated;
@@ -20,6 +21,7 @@ pub use operators::Operators;
 pub use origin::Origin;
 pub use reader::SettingsError;
 pub use tls::{Acme, Profile, Redirecting, Tls, TlsFiles};
+pub use webhook_endpoints::WebhookEndpoints;
 
 use crate::{
     credentials::{api_key::Realm, passkey::RelyingParty},
@@ -142,6 +144,8 @@ pub struct Settings {
     pub open_registration: bool,
     /// Tries to deliver a letter.
     pub mail_attempts: i32,
+    /// Who is told of events, and how patiently.
+    pub webhook_endpoints: WebhookEndpoints,
 }
 
 impl Settings {
@@ -291,6 +295,7 @@ impl Settings {
                 _ => Err("must be open or invited"),
             }),
             mail_attempts: read.number("PORTCULLIS_MAIL_ATTEMPTS", 1..=100),
+            webhook_endpoints: webhook_endpoints::read(&mut read, is_production),
             // the last ones, so that everything before them has been read when one is wrong
             public_url: match public_url {
                 Some(origin) => origin,

@@ -124,7 +124,7 @@ pub(super) fn redirecting(read: &mut Reader) -> Option<Redirecting> {
 }
 
 /// Wider than any network of one's own: /8 of IPv4, /16 of IPv6.
-fn is_too_wide(network: &IpNet) -> bool {
+pub(super) fn is_too_wide(network: &IpNet) -> bool {
     match network {
         IpNet::V4(network) => network.prefix_len() < 8,
         IpNet::V6(network) if network.network().to_ipv4_mapped().is_some() => network.prefix_len() < 96 + 8,

@@ -16,6 +16,7 @@ use portcullis::{
     jobs,
     platform::{
         clock::Clock,
+        fence::{Lookup, System},
         keyring::signing::Algorithm,
         mail::{Mailer, Transport},
         redis::Redis,
@@ -27,7 +28,7 @@ use portcullis::{
     },
     sessions::{revocation::Revocations, seen::Seen},
     settings::{Settings, Tls},
-    state::{State, federation, in_hand, policies},
+    state::{State, federation, fenced, in_hand, policies},
 };
 use reqwest::{Certificate, Client, redirect};
 use serde_json::json;
@@ -106,6 +107,11 @@ impl TestApp {
         Self::on(TestDatabase::signing_with(algorithm.unwrap_or(Algorithm::EdDsa)).await, Arc::new(tempfile::tempdir().unwrap()), changed).await
     }
 
+    /// With some settings changed, and with names that lead where the test says.
+    pub async fn with_names(changed: &[(&str, &str)], names: Arc<dyn Lookup>) -> Self {
+        Self::reaching(TestDatabase::signing_with(Algorithm::EdDsa).await, Arc::new(tempfile::tempdir().unwrap()), changed, names).await
+    }
+
     /// Another node on the same database, whose feed is heard through these options.
     pub async fn node(&self, feed: Option<PgConnectOptions>) -> Self {
         let mut database = self.database.seen_by_another_node().await;
@@ -119,6 +125,10 @@ impl TestApp {
     }
 
     async fn on(database: TestDatabase, mailbox: Arc<tempfile::TempDir>, changed: &[(&str, &str)]) -> Self {
+        Self::reaching(database, mailbox, changed, Arc::new(System)).await
+    }
+
+    async fn reaching(database: TestDatabase, mailbox: Arc<tempfile::TempDir>, changed: &[(&str, &str)], names: Arc<dyn Lookup>) -> Self {
         log::install();
         let values: HashMap<String, String> = ROOMY.iter().chain(changed).map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let settings = Arc::new(Settings::from_map(values).unwrap());
@@ -131,6 +141,7 @@ impl TestApp {
             in_hand: in_hand(&settings),
             federation: federation(&settings).unwrap(),
             policies: policies(settings.policies.as_deref()).unwrap(),
+            fenced: fenced(&settings, names).unwrap(),
             settings,
             pool: database.pool.clone(),
             clock: clock.clone(),
