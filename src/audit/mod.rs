@@ -78,10 +78,12 @@ events! {
     RefreshRepeated = "refresh_token.repeated";
     /// A used refresh token came back too late: the session was ended; both addresses are with it.
     RefreshReplayed = "refresh_token.replayed";
-    /// Keys of tokens were rotated.
+    /// Keys were rotated.
     KeysRotated = "keys.rotated";
-    /// The overlap of retired keys was ended.
+    /// The overlap of retired keys was ended, or nothing hung on them any more.
     KeysRetired = "keys.retired";
+    /// The keyring was sealed anew under another key-encryption key; `detail.count` counts its keys.
+    KeysReencrypted = "keys.reencrypted";
     /// Keys were revoked.
     KeysRevoked = "keys.revoked";
     /// The owner signed out.

@@ -81,7 +81,10 @@ pub(super) async fn insert_key(
     now: OffsetDateTime,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "INSERT INTO subject_keys (subject, sealed, key_version, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        // in place of one that nobody can open any more
+        "INSERT INTO subject_keys (subject, sealed, key_version, created_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (subject) DO UPDATE SET sealed = $2, key_version = $3
+         WHERE subject_keys.key_version IN (SELECT version FROM keyring WHERE purpose = 'subject' AND state = 'revoked')",
         subject,
         sealed,
         version,

@@ -6,7 +6,7 @@ use crate::{
     access::policy::cases,
     platform::{
         db,
-        keyring::{Keyring, KeyringError},
+        keyring::{KeyEncryption, Keyring, KeyringError},
     },
     server::tls::Identity,
     settings::{Environment, Settings, SettingsError, Tls, Values},
@@ -63,10 +63,12 @@ async fn problems(settings: &Result<Settings, SettingsError>, values: &Values) -
     }
     problems.extend(unfit_policies(values).err().map(|error| format!("{error:#}")));
     if let Some(database) = Settings::database_in(values) {
-        if let Ok(Settings { key_encryption_key: Some(key), .. }) = settings {
+        if let Ok(Settings { key_encryption_key: Some(key), previous_key_encryption_key: previous, .. }) = settings {
             let pool = db::pool(database.service.clone(), 1);
             // what else is wrong with the database is told below
-            if let Some(error @ KeyringError::WrongKeyEncryptionKey { .. }) = Keyring::unfit(&pool, key).await {
+            if let Some(error @ KeyringError::WrongKeyEncryptionKey { .. }) =
+                Keyring::unfit(&pool, KeyEncryption::new(key.clone(), previous.clone())).await
+            {
                 problems.push(format!("PORTCULLIS_KEY_ENCRYPTION_KEY: {error}"));
             }
             pool.close().await;

@@ -20,7 +20,7 @@ use crate::{
         crypto, db,
         fence::System,
         files,
-        keyring::{KeyBytes, Keyring},
+        keyring::{KeyEncryption, Keyring},
         local_postgres::LocalPostgres,
         mail::{Mailer, Transport},
         process,
@@ -78,7 +78,7 @@ enum Command {
     Health,
     /// Make the secrets of the Compose deployment, those that are missing.
     Secrets(secrets::Args),
-    /// Keys of tokens.
+    /// The keys of the service.
     #[command(subcommand)]
     Keys(keys::Command),
     /// Administrators.
@@ -146,7 +146,7 @@ async fn open(settings: &Settings, clock: &Clock) -> anyhow::Result<Opened> {
     }
     db::reach(&database.service).await.context("cannot reach the database (DATABASE_URL)")?;
     db::check_schema(&pool).await?;
-    let keyring = Keyring::open(&pool, &key_encryption_key(settings)?, settings.token_algorithm, clock.now()).await?;
+    let keyring = Keyring::open(&pool, key_encryption(settings)?, settings.token_algorithm, clock.now()).await?;
     Ok(Opened { pool, connect, owner: database.owner, keyring, local })
 }
 
@@ -212,6 +212,7 @@ async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result
     let clock = Clock::system();
     let policies = policies(settings.policies.as_deref())?;
     let Opened { pool, connect, keyring, local, .. } = open(&settings, &clock).await?;
+    keys::tell_of_previous(&pool, &keyring).await?;
     let passwords = passwords(&settings, &keyring)?;
     let certificates = match settings.tls.clone() {
         Tls::Files(paths) => Some(Certificates::Files(paths)),
@@ -251,14 +252,16 @@ async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result
 }
 
 /// From the settings; development makes one that outlives the process and that only this user can read.
-fn key_encryption_key(settings: &Settings) -> anyhow::Result<KeyBytes> {
+fn key_encryption(settings: &Settings) -> anyhow::Result<KeyEncryption> {
+    let previous = settings.previous_key_encryption_key.clone();
     if let Some(key) = settings.key_encryption_key.clone() {
-        return Ok(key);
+        return Ok(KeyEncryption::new(key, previous));
     }
     let path = private_folder(settings, "")?.join("key-encryption-key");
     let text = files::read_or_create_private(&path, || Ok(STANDARD.encode(crypto::random::<32>())))
         .with_context(|| format!("cannot use {}", path.display()))?;
-    settings::parse_key(&text).map_err(|reason| anyhow::anyhow!("{} {reason}", path.display()))
+    let key = settings::parse_key(&text).map_err(|reason| anyhow::anyhow!("{} {reason}", path.display()))?;
+    Ok(KeyEncryption::new(key, previous))
 }
 
 fn private_folder(settings: &Settings, name: &str) -> anyhow::Result<std::path::PathBuf> {

@@ -46,7 +46,7 @@ fn read_entry(state: &State, entry: &str, email: &Email) -> Option<KnownDevice> 
     let micros: i64 = parts.next()?.parse().ok()?;
     let version: i32 = parts.next()?.parse().ok()?;
     let tag = URL_SAFE_NO_PAD.decode(parts.next()?).ok()?;
-    let key = state.keyring.version(Purpose::KnownDevice, version)?;
+    let key = state.keyring.accepted(Purpose::KnownDevice, version, state.clock.now())?;
     let since = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).ok()?;
     let is_fresh = state.clock.now() < since.checked_add(state.settings.known_device)?;
     (crypto::equal(&expected_tag(key.expose(), id, micros, email), &tag) && is_fresh).then_some(KnownDevice { id, since })

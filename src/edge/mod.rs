@@ -58,7 +58,7 @@ pub fn app<F: FnOnce(&mut ServiceConfig)>(
         // 9. a live session, an access token or an API key becomes the principal
         .wrap(from_fn(authenticate::authenticate))
         // 8. the cookie's key becomes session state
-        .wrap(session_cookie::session_cookie(&state))
+        .wrap(from_fn(session_cookie::session_cookie(&state)))
         // 7. a request with an Authorization header has no cookie
         .wrap(from_fn(authenticate::one_identity))
         // 6. an end to everything …

@@ -3,7 +3,11 @@
 //! see tells nothing of it.
 //! Practice 3.query. Attacks: `tests/suite/attacks/s01_authorization/cursor_tampering.rs`.
 
-use crate::{error::ApiError, platform::keyring::Purpose, state::State};
+use crate::{
+    error::ApiError,
+    platform::{crypto, keyring::Purpose},
+    state::State,
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -131,7 +135,8 @@ impl<'w> Window<'w> {
     fn open(&self, cursor: &str) -> Option<Uuid> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (version, sealed) = bytes.split_first_chunk()?;
-        let last = self.state.keyring.open_sealed(Purpose::Cursor, i32::from_be_bytes(*version), &self.context(), sealed).ok()?;
+        let key = self.state.keyring.accepted(Purpose::Cursor, i32::from_be_bytes(*version), self.state.clock.now())?;
+        let last = crypto::open(key.expose(), &self.context(), sealed).ok()?;
         Uuid::from_slice(&last).ok()
     }
 

@@ -3,13 +3,17 @@
 //!
 //! actix-session saves after the handler has committed and renews by delete-then-save. So a handler inserts the row and puts
 //! only its id into the state; `save` attaches a key to that row, `delete` takes the key away and ends nothing.
+//!
+//! actix-session knows one key. It is built anew when another one becomes active, and a cookie that an accepted key of before made is given
+//! to it under that one, so that keys rotate under running nodes and nobody signs in again.
 //! Practices 1.session, 2.cookie-flags, 2.encrypted-sessions, 14.rotation, 14.secure-cookie.
 //! Attacks: `tests/suite/attacks/s14_sessions/`.
 
 use crate::{
+    error::ApiError,
     platform::{
         crypto::{self, SecretToken},
-        keyring::Purpose,
+        keyring::{KeyBytes, Purpose},
     },
     sessions::{self, store},
     state::State,
@@ -19,9 +23,17 @@ use actix_session::{
     config::{BrowserSession, CookieContentSecurity},
     storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError},
 };
-use actix_web::cookie::{Key, SameSite, time::Duration};
+use actix_web::{
+    Error,
+    body::MessageBody,
+    cookie::{Cookie, CookieJar, Key, SameSite, time::Duration},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform},
+    http::header::{self, HeaderValue},
+    middleware::Next,
+};
 use anyhow::{Context, anyhow};
-use std::collections::HashMap;
+use futures_util::{FutureExt, future::LocalBoxFuture};
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -35,8 +47,36 @@ pub const CSRF: &str = "csrf";
 /// State entry that `load` adds and `save` drops: the principal, from the row's typed columns.
 pub const PRINCIPAL: &str = "principal";
 
-pub(super) fn session_cookie(state: &State) -> SessionMiddleware<PostgresStore> {
-    SessionMiddleware::builder(PostgresStore(state.clone()), cookie_key(state))
+/// What one server thread needs: the middleware under the key that makes new cookies.
+type UnderKey = RefCell<Option<(i32, Rc<SessionMiddleware<PostgresStore>>)>>;
+
+pub(super) fn session_cookie<B: MessageBody + 'static>(
+    state: &State,
+) -> impl Fn(ServiceRequest, Next<B>) -> LocalBoxFuture<'static, Result<ServiceResponse<B>, Error>> + use<B> {
+    let (state, under_key) = (state.clone(), UnderKey::default());
+    move |mut request, next| {
+        let keys = state.keyring.all_accepted(Purpose::SessionCookie, state.clock.now());
+        take_over(&keys, &mut request);
+        let middleware = middleware(&state, &under_key);
+        async move {
+            let service = middleware.new_transform(next).await.map_err(|()| ApiError::internal(anyhow!("no session middleware")))?;
+            service.call(request).await
+        }
+        .boxed_local()
+    }
+}
+
+fn middleware(state: &State, under_key: &UnderKey) -> Rc<SessionMiddleware<PostgresStore>> {
+    let (version, key) = state.keyring.active(Purpose::SessionCookie);
+    let mut known = under_key.borrow_mut();
+    match &*known {
+        Some((of, middleware)) if *of == version => Rc::clone(middleware),
+        _ => Rc::clone(&known.insert((version, Rc::new(under(state, &key)))).1),
+    }
+}
+
+fn under(state: &State, key: &KeyBytes) -> SessionMiddleware<PostgresStore> {
+    SessionMiddleware::builder(PostgresStore(state.clone()), cookie_key(key))
         .cookie_name(COOKIE.to_owned())
         .cookie_secure(true)
         .cookie_http_only(true)
@@ -49,10 +89,38 @@ pub(super) fn session_cookie(state: &State) -> SessionMiddleware<PostgresStore> 
 }
 
 /// The cookie library wants 64 bytes (one half signs, one encrypts): expanded from the keyring's 32.
-fn cookie_key(state: &State) -> Key {
-    let (_, key) = state.keyring.active(Purpose::SessionCookie);
+fn cookie_key(key: &KeyBytes) -> Key {
     let halves = [1, 2].map(|half| crypto::mac(key.expose(), &[b"session cookie", half.to_string().as_bytes()]));
     Key::from(Zeroizing::new(halves.concat()).as_slice())
+}
+
+/// A cookie that another accepted key made comes under the first one from here on. What no key made stays as it is, for the middleware to
+/// refuse.
+fn take_over(keys: &[(i32, KeyBytes)], request: &mut ServiceRequest) {
+    let Some((sent, others)) = request.headers().get(header::COOKIE).and_then(|value| value.to_str().ok()).and_then(session_cookie_in) else {
+        return;
+    };
+    let mut made_by = keys.iter().enumerate().filter_map(|(at, (_, key))| {
+        let mut jar = CookieJar::new();
+        jar.add_original(sent.clone());
+        Some((at, jar.private(&cookie_key(key)).get(COOKIE)?))
+    });
+    if let Some((1.., plain)) = made_by.next() {
+        let mut jar = CookieJar::new();
+        jar.private_mut(&cookie_key(&keys[0].1)).add(plain);
+        let own = jar.get(COOKIE).map(|cookie| cookie.encoded().stripped().to_string());
+        let all: Vec<String> = own.into_iter().chain(others).collect();
+        if let Ok(value) = HeaderValue::try_from(all.join("; ")) {
+            request.headers_mut().insert(header::COOKIE, value);
+        }
+    }
+}
+
+/// The session cookie, and the others as they came. There is one header by now, with our cookies only.
+fn session_cookie_in(header: &str) -> Option<(Cookie<'static>, Vec<String>)> {
+    let (own, others): (Vec<&str>, Vec<&str>) = header.split("; ").partition(|pair| pair.split('=').next() == Some(COOKIE));
+    let own = Cookie::parse_encoded((*own.first()?).to_owned()).ok()?;
+    Some((own, others.into_iter().map(str::to_owned).collect()))
 }
 
 type Entries = HashMap<String, String>;

@@ -88,17 +88,6 @@ pub async fn revoke_all(connection: &mut PgConnection, account: Uuid, now: Offse
     revoke_all_but(connection, account, None, now).await.map(drop)
 }
 
-/// Ends every token session of everybody. Returns how many.
-///
-/// # Errors
-/// When the database is away.
-pub async fn revoke_all_tokens(connection: &mut PgConnection, now: OffsetDateTime) -> Result<u64, sqlx::Error> {
-    let done = sqlx::query!("UPDATE sessions SET revoked_at = $1 WHERE transport = 'token' AND revoked_at IS NULL AND absolute_expires_at > $1", now)
-        .execute(connection)
-        .await?;
-    Ok(done.rows_affected())
-}
-
 /// A live session as its owner sees it.
 pub struct Listed {
     /// Names it. Not what authenticates it.

@@ -64,6 +64,10 @@ pub const SETTINGS: &[Setting] = &[
     setting("PORTCULLIS_NODES", "2", "nodes that share Redis, 1 to 1000: while it is away each counts by itself, to its part of a quota, at least 1"),
     setting("PORTCULLIS_DATABASE_CONNECTIONS", "20", "most connections to Postgres, 5 to 1000: jobs hold up to four"),
     secret("PORTCULLIS_KEY_ENCRYPTION_KEY", "32 random bytes in base64 that seal the keyring; development makes its own"),
+    secret(
+        "PORTCULLIS_PREVIOUS_KEY_ENCRYPTION_KEY",
+        "the one before, while it is replaced: opens what is left under it, until `portcullis keys reencrypt` is through",
+    ),
     setting(
         "PORTCULLIS_TLS",
         "on",
@@ -220,7 +224,7 @@ pub const SETTINGS: &[Setting] = &[
         "what access tokens are signed with: `EdDSA`, `ES256` or `RS256`; a change takes effect within minutes, without refusing a token",
     ),
     optional("PORTCULLIS_TOKEN_AUDIENCE", "`aud` of access tokens; otherwise the public URL"),
-    setting("PORTCULLIS_KEY_ROTATION_DAYS", "30", "keys of tokens are replaced, 1 to 365"),
+    setting("PORTCULLIS_KEY_ROTATION_DAYS", "30", "keys whose work runs out by itself (tokens, cookies, cursors) are replaced, 1 to 365"),
     setting(
         "PORTCULLIS_SESSION_ADDRESS",
         "network",

@@ -26,7 +26,7 @@ pub use webhook_endpoints::WebhookEndpoints;
 use crate::{
     credentials::{api_key::Realm, passkey::RelyingParty},
     platform::{
-        keyring::{KeyBytes, LONGEST_TOKEN_LIFE, signing::Algorithm},
+        keyring::{KeyBytes, LONGEST_COOKIE_LIFE, LONGEST_DEVICE_LIFE, LONGEST_TOKEN_LIFE, signing::Algorithm},
         mail::Transport,
         redis::Address,
         telemetry::LogFormat,
@@ -88,6 +88,8 @@ pub struct Settings {
     pub database_connections: u32,
     /// `None`: made in the data folder.
     pub key_encryption_key: Option<KeyBytes>,
+    /// Opens what is left of the keyring under the key-encryption key of before.
+    pub previous_key_encryption_key: Option<KeyBytes>,
     /// Who ends TLS.
     pub tls: Tls,
     /// Which versions of TLS are spoken.
@@ -249,7 +251,8 @@ impl Settings {
             database: database::read(&mut read, &mut given, is_production),
             redis: redis::read(&mut read, &mut given, is_production),
             database_connections: read.number("PORTCULLIS_DATABASE_CONNECTIONS", 5..=1000),
-            key_encryption_key: key_encryption_key(&mut read, &mut given),
+            key_encryption_key: key_encryption_key(&mut read, &mut given, "PORTCULLIS_KEY_ENCRYPTION_KEY"),
+            previous_key_encryption_key: key_encryption_key(&mut read, &mut given, "PORTCULLIS_PREVIOUS_KEY_ENCRYPTION_KEY"),
             trusted_proxies: tls::trusted_proxies(&mut read, &tls, is_production),
             tls,
             tls_profile: tls::profile(&mut read),
@@ -282,7 +285,7 @@ impl Settings {
             terms,
             policies: read.optional("PORTCULLIS_POLICIES", |text| Ok::<_, &str>(text.into())),
             documents: limits::documents(&mut read),
-            known_device: time::Duration::days(read.number("PORTCULLIS_KNOWN_DEVICE_DAYS", 1..=400)),
+            known_device: time::Duration::days(read.number("PORTCULLIS_KNOWN_DEVICE_DAYS", 1..=LONGEST_DEVICE_LIFE.whole_days())),
             session_address: read.value("PORTCULLIS_SESSION_ADDRESS", AddressDetail::Nothing, |text| match text {
                 "network" => Ok(AddressDetail::Network),
                 "full" => Ok(AddressDetail::Full),
@@ -346,10 +349,10 @@ fn optional_address(text: &str) -> Result<Option<SocketAddr>, &'static str> {
     if text == "off" { Ok(None) } else { socket_address(text).map(Some) }
 }
 
-fn key_encryption_key(read: &mut Reader, given: &mut Vec<Given>) -> Option<KeyBytes> {
-    let text = read.secret("PORTCULLIS_KEY_ENCRYPTION_KEY")?;
-    given.push(Given { name: "PORTCULLIS_KEY_ENCRYPTION_KEY", secret: text.clone() });
-    parse_key(text.expose_secret()).inspect_err(|reason| read.refuse("PORTCULLIS_KEY_ENCRYPTION_KEY", reason)).ok()
+fn key_encryption_key(read: &mut Reader, given: &mut Vec<Given>, name: &'static str) -> Option<KeyBytes> {
+    let text = read.secret(name)?;
+    given.push(Given { name, secret: text.clone() });
+    parse_key(text.expose_secret()).inspect_err(|reason| read.refuse(name, reason)).ok()
 }
 
 /// Reads a key of 32 bytes in base64.
@@ -381,7 +384,7 @@ fn audience(text: &str) -> Result<String, &'static str> {
 fn lifetimes(read: &mut Reader) -> Lifetimes {
     let lifetimes = Lifetimes {
         idle: time::Duration::minutes(read.number("PORTCULLIS_SESSION_IDLE_MINUTES", 1..=1440)),
-        absolute: time::Duration::hours(read.number("PORTCULLIS_SESSION_ABSOLUTE_HOURS", 1..=720)),
+        absolute: time::Duration::hours(read.number("PORTCULLIS_SESSION_ABSOLUTE_HOURS", 1..=LONGEST_COOKIE_LIFE.whole_hours())),
         tokens: TokenLifetimes {
             access: time::Duration::seconds(read.number("PORTCULLIS_ACCESS_TOKEN_SECONDS", 60..=LONGEST_TOKEN_LIFE.whole_seconds())),
             idle: time::Duration::days(read.number("PORTCULLIS_REFRESH_IDLE_DAYS", 1..=90)),

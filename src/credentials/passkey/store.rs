@@ -112,7 +112,7 @@ pub async fn list(connection: &mut PgConnection, account: Uuid) -> Result<Vec<Li
 /// [`StoreError`].
 pub async fn stored(connection: &mut PgConnection, keyring: &Keyring, account: Uuid) -> Result<Vec<Stored>, StoreError> {
     let rows = sqlx::query!("SELECT id, key_version, sealed FROM passkeys WHERE user_id = $1 ORDER BY id", account).fetch_all(connection).await?;
-    rows.into_iter().map(|row| open(keyring, row.id, account, row.key_version, &row.sealed)).collect()
+    rows.into_iter().filter_map(|row| open(keyring, row.id, account, row.key_version, &row.sealed).transpose()).collect()
 }
 
 /// The passkey with this credential, if it is the account's.
@@ -127,7 +127,7 @@ pub async fn find_own(connection: &mut PgConnection, keyring: &Keyring, account:
     )
     .fetch_optional(connection)
     .await?;
-    row.map(|row| open(keyring, row.id, account, row.key_version, &row.sealed)).transpose()
+    row.map_or(Ok(None), |row| open(keyring, row.id, account, row.key_version, &row.sealed))
 }
 
 /// The passkey with this credential, if the account is active.
@@ -144,7 +144,7 @@ pub async fn for_sign_in(connection: &mut PgConnection, keyring: &Keyring, crede
     .await?;
     let Some(row) = row else { return Ok(None) };
     let Ok(email) = Email::parse(&row.email) else { return Ok(None) };
-    let passkey = open(keyring, row.id, row.user_id, row.key_version, &row.sealed)?;
+    let Some(passkey) = open(keyring, row.id, row.user_id, row.key_version, &row.sealed)? else { return Ok(None) };
     Ok(Some(ForSignIn { passkey, email, devices_known_since: row.devices_known_since }))
 }
 
@@ -213,7 +213,11 @@ fn seal(keyring: &Keyring, id: Uuid, account: Uuid, credential: &Credential) -> 
     Ok(keyring.seal(Purpose::Passkey, &place(id, account), &serde_json::to_vec(credential)?)?)
 }
 
-fn open(keyring: &Keyring, id: Uuid, account: Uuid, version: i32, sealed: &[u8]) -> Result<Stored, StoreError> {
+/// `None`: its key was revoked. It is still one of the account's passkeys, and nobody can show it.
+fn open(keyring: &Keyring, id: Uuid, account: Uuid, version: i32, sealed: &[u8]) -> Result<Option<Stored>, StoreError> {
+    if keyring.version(Purpose::Passkey, version).is_none() {
+        return Ok(None);
+    }
     let plain = keyring.open_sealed(Purpose::Passkey, version, &place(id, account), sealed)?;
-    Ok(Stored { id, account, credential: serde_json::from_slice(&plain)? })
+    Ok(Some(Stored { id, account, credential: serde_json::from_slice(&plain)? }))
 }

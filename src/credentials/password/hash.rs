@@ -150,6 +150,12 @@ pub fn verify(arena: &mut Arena, keyring: &Keyring, stored: &StoredHash, passwor
     Ok(crypto::equal(&tag, expected.as_bytes()))
 }
 
+/// Whether the pepper of this hash still counts: once it is revoked, no password is right.
+#[must_use]
+pub fn has_pepper(stored: &StoredHash, keyring: &Keyring) -> bool {
+    keyring.version(Purpose::Pepper, stored.pepper_version).is_some()
+}
+
 /// The work of [`verify`] for an account that does not exist.
 ///
 /// # Errors

@@ -97,7 +97,8 @@ impl Passwords {
         self.pool
             .run(move |arena| {
                 let secret = password.expose().as_bytes();
-                let Some(stored) = stored else {
+                // where its pepper was revoked a hash is none
+                let Some(stored) = stored.filter(|stored| hash::has_pepper(stored, &this.keyring)) else {
                     hash::verify_nothing(arena, &this.keyring, this.cost, secret)?;
                     return Ok(Verdict::Wrong);
                 };

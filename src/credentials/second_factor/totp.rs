@@ -104,6 +104,10 @@ async fn is_right(
     code: &str,
     now: OffsetDateTime,
 ) -> Result<bool, FactorError> {
+    // its key was revoked: the factor is still asked for, and nobody can show it
+    if keyring.version(Purpose::TotpSeed, version).is_none() {
+        return Ok(false);
+    }
     let seed = Zeroizing::new(keyring.open_sealed(Purpose::TotpSeed, version, account.as_bytes(), &sealed)?);
     let seconds = u64::try_from(now.unix_timestamp()).unwrap_or_default();
     let step = algorithm(&seed, "", "")?.check(code, seconds).and_then(|step| i64::try_from(step).ok());

@@ -8,8 +8,14 @@
 //! Attacks: `tests/suite/attacks/s09_secrets/`, `tests/suite/attacks/s02_credentials/old_keys.rs`.
 
 mod attest;
+mod purpose;
+pub mod rows;
 pub mod signing;
 pub mod store;
+pub mod wrapping;
+
+pub use purpose::{LONGEST_COOKIE_LIFE, LONGEST_DEVICE_LIFE, LONGEST_TOKEN_LIFE, Purpose, Revocation, Rotation};
+pub use wrapping::KeyEncryption;
 
 use crate::platform::crypto;
 use signing::{Algorithm, SigningError, SigningKey};
@@ -23,90 +29,17 @@ use std::{
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// No access token lives longer than this, whatever the settings say.
-pub const LONGEST_TOKEN_LIFE: Duration = Duration::minutes(15);
-
 /// How long others may keep the list of public keys. A key that is to sign must have been on the list for as long.
 pub const PUBLISHED_AHEAD: Duration = Duration::minutes(5);
+
+/// Until then after a change every node knows of it, and what was being made under the old key has been written or given up.
+const SETTLED: Duration = Duration::minutes(5);
 
 /// A key that this node does not know is looked for in the database at most this often, however many strangers invent some.
 const LOOKED_FOR: std::time::Duration = std::time::Duration::from_millis(250);
 
 /// A read of the table that takes longer is given up.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
-
-macro_rules! purposes {
-    ($($(#[$about:meta])* $variant:ident = $name:literal;)*) => {
-        /// What a key is for. The closed list; a key never serves two purposes.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Purpose { $($(#[$about])* $variant,)* }
-
-        impl Purpose {
-            /// All purposes.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
-
-            /// The name in the table `keyring`.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name),* }
-            }
-        }
-    };
-}
-
-purposes! {
-    /// Mixed into every password hash (argon2's secret input).
-    Pepper = "pepper";
-    /// Signs and encrypts the session cookie.
-    SessionCookie = "session_cookie";
-    /// Seals session state at rest.
-    SessionState = "session_state";
-    /// Seals waiting letters.
-    Outbox = "outbox";
-    /// Keyed digests of short codes and of the subjects of quotas.
-    Lookup = "lookup";
-    /// Tags of known-device cookies.
-    KnownDevice = "known_device";
-    /// Seals the keys of people.
-    Subject = "subject";
-    /// Seals the personal part of events that are about nobody.
-    NobodysEvent = "nobodys_event";
-    /// Signs access tokens.
-    TokenSigning = "token_signing";
-    /// Derives each refresh token from the one before.
-    RefreshToken = "refresh_token";
-    /// Seals what is begun and not finished.
-    Challenge = "challenge";
-    /// Seals seeds of authenticator apps.
-    TotpSeed = "totp_seed";
-    /// Seals what verifies passkeys.
-    Passkey = "passkey";
-    /// Seals the cursors of lists.
-    Cursor = "cursor";
-    /// Signs the heads of the audit chain.
-    AuditChain = "audit_chain";
-    /// Keyed digests of API keys.
-    ApiKey = "api_key";
-}
-
-impl Purpose {
-    /// The purpose of this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|purpose| purpose.name() == name)
-    }
-
-    /// How long what a retired key made is still accepted. `None`: keys of this purpose do not rotate.
-    #[must_use]
-    pub fn overlap(self) -> Option<Duration> {
-        match self {
-            Self::TokenSigning => Some(LONGEST_TOKEN_LIFE.saturating_add(Duration::MINUTE)),
-            // a successor is derived again within the grace only
-            Self::RefreshToken => Some(Duration::MINUTE),
-            _ => None,
-        }
-    }
-}
 
 /// 256 secret bits. Not printable, wiped on drop.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -175,19 +108,27 @@ pub enum KeyState {
     Active,
     /// What it made is accepted until then; `None`: for as long as there is any of it.
     Retired(Option<OffsetDateTime>),
+    /// Worth nothing. In memory only where this node cannot open the key that took over: what it makes is worth nothing either.
+    Revoked,
 }
 
 impl KeyState {
     fn is_accepted(self, now: OffsetDateTime) -> bool {
-        !matches!(self, Self::Retired(Some(until)) if until <= now)
+        match self {
+            Self::Next | Self::Active | Self::Retired(None) => true,
+            Self::Retired(Some(until)) => now < until,
+            Self::Revoked => false,
+        }
     }
 }
 
+#[derive(Clone)]
 enum Material {
     Secret(KeyBytes),
     Signing(Arc<SigningKey>),
 }
 
+#[derive(Clone)]
 struct Entry {
     state: KeyState,
     material: Material,
@@ -195,14 +136,18 @@ struct Entry {
 
 /// What the table held when it was read.
 #[derive(Default)]
-struct Keys(HashMap<(Purpose, i32), Entry>);
+struct Keys {
+    all: HashMap<(Purpose, i32), Entry>,
+    /// The versions that new values are made with.
+    making: HashMap<Purpose, i32>,
+}
 
 /// The keys in memory, of one process. They follow the table: [`Keyring::reload`].
 #[derive(Clone)]
 pub struct Keyring(Arc<Shared>);
 
 struct Shared {
-    key_encryption_key: KeyBytes,
+    key_encryption: KeyEncryption,
     keys: RwLock<Arc<Keys>>,
     last_look: tokio::sync::Mutex<Option<Instant>>,
 }
@@ -213,16 +158,20 @@ impl Keyring {
     ///
     /// # Errors
     /// [`KeyringError`].
-    pub async fn open(pool: &PgPool, key_encryption_key: &KeyBytes, algorithm: Algorithm, now: OffsetDateTime) -> Result<Self, KeyringError> {
-        let shared = Shared { key_encryption_key: key_encryption_key.clone(), keys: RwLock::default(), last_look: tokio::sync::Mutex::default() };
+    pub async fn open(
+        pool: &PgPool,
+        key_encryption: impl Into<KeyEncryption>,
+        algorithm: Algorithm,
+        now: OffsetDateTime,
+    ) -> Result<Self, KeyringError> {
+        let shared = Shared { key_encryption: key_encryption.into(), keys: RwLock::default(), last_look: tokio::sync::Mutex::default() };
         let keyring = Self(Arc::new(shared));
         // first whether this key-encryption key opens what is there: with a wrong one nothing must be written
+        store::read(pool, keyring.key_encryption(), None).await?;
+        store::make_missing(&mut *pool.acquire().await?, keyring.key_encryption(), algorithm, now).await?;
         keyring.reload(pool).await?;
-        if store::make_missing(&mut *pool.acquire().await?, key_encryption_key, algorithm, now).await? {
-            keyring.reload(pool).await?;
-        }
         for purpose in Purpose::ALL {
-            if keyring.keys().active(*purpose).is_none() {
+            if keyring.keys().making(*purpose).is_none() {
                 return Err(KeyringError::NoActiveKey(purpose.name()));
             }
         }
@@ -230,11 +179,12 @@ impl Keyring {
     }
 
     /// Why this key-encryption key does not open the table, if it does not.
-    pub async fn unfit(pool: &PgPool, key_encryption_key: &KeyBytes) -> Option<KeyringError> {
-        store::read(pool, key_encryption_key).await.err()
+    pub async fn unfit(pool: &PgPool, key_encryption: impl Into<KeyEncryption>) -> Option<KeyringError> {
+        store::read(pool, &key_encryption.into(), None).await.err()
     }
 
-    /// Reads the table again.
+    /// Reads the table again. Where another node seals under a key-encryption key that this one does not have yet, it goes on with what it
+    /// knows, as far as that still counts.
     ///
     /// # Errors
     /// [`KeyringError`]; the keys in memory stay as they were.
@@ -244,7 +194,8 @@ impl Keyring {
 
     /// One after the other: what was read before a change must not be stored after what was read behind it.
     async fn read(&self, pool: &PgPool, last: &mut Option<Instant>) -> Result<(), KeyringError> {
-        let read = tokio::time::timeout(PATIENCE, store::read(pool, &self.0.key_encryption_key)).await;
+        let before = self.keys();
+        let read = tokio::time::timeout(PATIENCE, store::read(pool, &self.0.key_encryption, Some(&before))).await;
         // from its end, also when it fails: a slow database must not make those who wait read in a row
         *last = Some(Instant::now());
         let keys = read.unwrap_or(Err(sqlx::Error::PoolTimedOut.into()))?;
@@ -264,8 +215,10 @@ impl Keyring {
         self.read(pool, &mut last).await
     }
 
-    pub(super) fn key_encryption_key(&self) -> &KeyBytes {
-        &self.0.key_encryption_key
+    /// What opens and seals the keyring.
+    #[must_use]
+    pub fn key_encryption(&self) -> &KeyEncryption {
+        &self.0.key_encryption
     }
 
     fn keys(&self) -> Arc<Keys> {
@@ -279,27 +232,46 @@ impl Keyring {
     #[must_use]
     pub fn active(&self, purpose: Purpose) -> (i32, KeyBytes) {
         let keys = self.keys();
-        match keys.active(purpose) {
+        match keys.making(purpose) {
             Some((version, Entry { material: Material::Secret(key), .. })) => (version, key.clone()),
-            // `open` looked that there is one, and the table replaces an active key in one transaction
+            // `open` looked that there is one, and no reading takes it away without another
             _ => unreachable!("no active secret key for {}", purpose.name()),
         }
     }
 
-    /// The key that made an older value; `None` once it is revoked.
+    /// The key that made an older value; `None` once it is revoked, or has ended because nothing hung on it.
     #[must_use]
     pub fn version(&self, purpose: Purpose, version: i32) -> Option<KeyBytes> {
-        match self.keys().0.get(&(purpose, version)) {
+        match self.keys().all.get(&(purpose, version)) {
+            Some(Entry { state: KeyState::Revoked, .. }) => None,
             Some(Entry { material: Material::Secret(key), .. }) => Some(key.clone()),
             _ => None,
         }
     }
 
-    /// The same, for purposes whose keys rotate: `None` also when its overlap is over.
+    /// The same, for what runs out by itself: `None` also when the overlap of its key is over.
     #[must_use]
     pub fn accepted(&self, purpose: Purpose, version: i32, now: OffsetDateTime) -> Option<KeyBytes> {
-        let is_accepted = self.keys().0.get(&(purpose, version)).is_some_and(|entry| entry.state.is_accepted(now));
+        let is_accepted = self.keys().all.get(&(purpose, version)).is_some_and(|entry| entry.state.is_accepted(now));
         self.version(purpose, version).filter(|_| is_accepted)
+    }
+
+    /// All keys whose work is accepted, for what does not say which one made it: the one that makes new values, then the newest first.
+    #[must_use]
+    pub fn all_accepted(&self, purpose: Purpose, now: OffsetDateTime) -> Vec<(i32, KeyBytes)> {
+        let (keys, making) = (self.keys(), self.active(purpose).0);
+        let own = keys.all.iter().filter(|((of, _), entry)| *of == purpose && entry.state.is_accepted(now));
+        let mut versions: Vec<i32> = own.map(|((_, version), _)| *version).collect();
+        versions.sort_by_key(|version| (*version != making, std::cmp::Reverse(*version)));
+        versions.into_iter().filter_map(|version| Some((version, self.version(purpose, version)?))).collect()
+    }
+
+    /// The versions under which older values may be left.
+    #[must_use]
+    pub fn retired(&self, purpose: Purpose) -> Vec<i32> {
+        let keys = self.keys();
+        let own = keys.all.iter().filter(|((of, _), entry)| *of == purpose && matches!(entry.state, KeyState::Retired(_)));
+        own.map(|((_, version), _)| *version).collect()
     }
 
     /// The key that signs.
@@ -307,7 +279,7 @@ impl Keyring {
     /// # Errors
     /// [`KeyringError::NoActiveKey`].
     pub fn signing_key(&self) -> Result<Arc<SigningKey>, KeyringError> {
-        match self.keys().active(Purpose::TokenSigning) {
+        match self.keys().making(Purpose::TokenSigning) {
             Some((_, Entry { material: Material::Signing(key), .. })) => Ok(Arc::clone(key)),
             _ => Err(KeyringError::NoActiveKey(Purpose::TokenSigning.name())),
         }
@@ -346,13 +318,32 @@ impl Keyring {
 }
 
 impl Keys {
-    fn active(&self, purpose: Purpose) -> Option<(i32, &Entry)> {
-        let mut own = self.0.iter().filter(|((of, _), entry)| *of == purpose && entry.state == KeyState::Active);
-        own.next().map(|((_, version), entry)| (*version, entry))
+    fn making(&self, purpose: Purpose) -> Option<(i32, &Entry)> {
+        let version = *self.making.get(&purpose)?;
+        Some((version, self.all.get(&(purpose, version))?))
+    }
+
+    /// Goes on with the key of before for each purpose whose new one could not be opened. A key that was revoked meanwhile makes what
+    /// nobody accepts.
+    fn go_on_with(&mut self, before: &Self) {
+        for (&(purpose, version), entry) in &self.all {
+            if entry.state == KeyState::Active {
+                self.making.insert(purpose, version);
+            }
+        }
+        for (&purpose, &version) in &before.making {
+            if !self.making.contains_key(&purpose) {
+                self.making.insert(purpose, version);
+                let known = before.all.get(&(purpose, version)).map(|entry| Entry { state: KeyState::Revoked, ..entry.clone() });
+                if let (None, Some(known)) = (self.all.get(&(purpose, version)), known) {
+                    self.all.insert((purpose, version), known);
+                }
+            }
+        }
     }
 
     fn signing(&self, now: OffsetDateTime) -> impl Iterator<Item = Arc<SigningKey>> {
-        self.0.values().filter(move |entry| entry.state.is_accepted(now)).filter_map(|entry| match &entry.material {
+        self.all.values().filter(move |entry| entry.state.is_accepted(now)).filter_map(|entry| match &entry.material {
             Material::Signing(key) => Some(Arc::clone(key)),
             Material::Secret(_) => None,
         })

@@ -4,7 +4,7 @@
 use crate::platform::{
     crypto,
     keyring::{
-        Entry, KeyBytes, KeyState, Keyring, KeyringError, Keys, Material, PUBLISHED_AHEAD, Purpose,
+        Entry, KeyBytes, KeyEncryption, KeyState, Keyring, KeyringError, Keys, Material, PUBLISHED_AHEAD, Purpose,
         signing::{Algorithm, SigningKey},
     },
 };
@@ -15,10 +15,6 @@ use zeroize::Zeroizing;
 
 /// Changes of the keyring happen one after the other: this number is their advisory lock, held to the end of the transaction.
 const KEYRING_LOCK: i64 = 0x706f_7274_6b65_7973;
-
-fn context(purpose: &str, version: i32) -> Vec<u8> {
-    format!("keyring/{purpose}/{version}").into_bytes()
-}
 
 /// A key of this purpose, ready to be stored.
 struct Made {
@@ -40,12 +36,12 @@ impl Made {
     async fn insert(
         &self,
         connection: &mut PgConnection,
-        sealing: &KeyBytes,
+        sealing: &KeyEncryption,
         version: i32,
         state: &str,
         now: OffsetDateTime,
     ) -> Result<(), KeyringError> {
-        let sealed = crypto::seal(sealing.expose(), &context(self.purpose.name(), version), &self.secret)?;
+        let sealed = sealing.seal(self.purpose.name(), version, &self.secret)?;
         sqlx::query!(
             "INSERT INTO keyring (purpose, version, state, algorithm, sealed, created_at, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $6)
              ON CONFLICT DO NOTHING",
@@ -62,43 +58,58 @@ impl Made {
     }
 }
 
-/// First keys for purposes that have none. Returns whether there was such a purpose.
+/// First keys for purposes that have none, and the next one where there is none: keys of before did not all rotate.
 pub(super) async fn make_missing(
     connection: &mut PgConnection,
-    sealing: &KeyBytes,
+    sealing: &KeyEncryption,
     algorithm: Algorithm,
     now: OffsetDateTime,
-) -> Result<bool, KeyringError> {
-    let known = sqlx::query_scalar!("SELECT DISTINCT purpose FROM keyring").fetch_all(&mut *connection).await?;
-    let missing: Vec<Purpose> = Purpose::ALL.iter().copied().filter(|purpose| !known.iter().any(|known| known == purpose.name())).collect();
-    for purpose in missing.iter().copied() {
-        Made::new(purpose, algorithm).await?.insert(&mut *connection, sealing, 1, "active", now).await?;
-        if purpose.overlap().is_some() {
-            Made::new(purpose, algorithm).await?.insert(&mut *connection, sealing, 2, "next", now).await?;
+) -> Result<(), KeyringError> {
+    let known = sqlx::query!(r#"SELECT purpose, max(version) AS "newest!", bool_or(state = 'next') AS "has_next!" FROM keyring GROUP BY purpose"#);
+    let known = known.fetch_all(&mut *connection).await?;
+    for purpose in Purpose::ALL.iter().copied() {
+        let own = known.iter().find(|known| known.purpose == purpose.name());
+        if own.is_none() {
+            Made::new(purpose, algorithm).await?.insert(&mut *connection, sealing, 1, "active", now).await?;
+        }
+        if own.is_none_or(|own| !own.has_next) {
+            let version = own.map_or(1, |own| own.newest) + 1;
+            Made::new(purpose, algorithm).await?.insert(&mut *connection, sealing, version, "next", now).await?;
         }
     }
-    Ok(!missing.is_empty())
+    Ok(())
 }
 
-pub(super) async fn read(pool: &PgPool, sealing: &KeyBytes) -> Result<Keys, KeyringError> {
+/// All keys that count. With the keys of `before`, a key that does not open is the one in memory, or is left out; without, it is an error.
+pub(super) async fn read(pool: &PgPool, sealing: &KeyEncryption, before: Option<&Keys>) -> Result<Keys, KeyringError> {
     let mut keys = Keys::default();
     let rows = sqlx::query!("SELECT purpose, version, state, algorithm, sealed, accepted_until FROM keyring WHERE state <> 'revoked'");
     for row in rows.fetch_all(pool).await? {
         // a purpose of a newer binary, seen while it rolls out
         let Some(purpose) = Purpose::named(&row.purpose) else { continue };
-        let wrong = || KeyringError::WrongKeyEncryptionKey { purpose: purpose.name(), version: row.version };
-        let secret = Zeroizing::new(crypto::open(sealing.expose(), &context(&row.purpose, row.version), &row.sealed).map_err(|_| wrong())?);
-        let material = match row.algorithm.as_deref().and_then(Algorithm::named) {
-            Some(algorithm) => Material::Signing(Arc::new(SigningKey::from_der(algorithm, &secret)?)),
-            None => Material::Secret(KeyBytes(secret.as_slice().try_into().map_err(|_| wrong())?)),
-        };
         let state = match row.state.as_str() {
             "next" => KeyState::Next,
             "active" => KeyState::Active,
             _ => KeyState::Retired(row.accepted_until),
         };
-        keys.0.insert((purpose, row.version), Entry { state, material });
+        let wrong = || KeyringError::WrongKeyEncryptionKey { purpose: purpose.name(), version: row.version };
+        let material = match (sealing.open(&row.purpose, row.version, &row.sealed), before) {
+            (Ok((_, secret)), _) => match row.algorithm.as_deref().and_then(Algorithm::named) {
+                Some(algorithm) => Material::Signing(Arc::new(SigningKey::from_der(algorithm, &secret)?)),
+                None => Material::Secret(KeyBytes(secret.as_slice().try_into().map_err(|_| wrong())?)),
+            },
+            (Err(_), None) => return Err(wrong()),
+            (Err(_), Some(before)) => match before.all.get(&(purpose, row.version)) {
+                Some(known) => known.material.clone(),
+                None => {
+                    tracing::error!(error = %wrong(), "this node goes on without a key that others have: is it still without their key-encryption key?");
+                    continue;
+                }
+            },
+        };
+        keys.all.insert((purpose, row.version), Entry { state, material });
     }
+    keys.go_on_with(before.unwrap_or(&Keys::default()));
     Ok(keys)
 }
 
@@ -110,6 +121,8 @@ pub struct Listed {
     pub version: i32,
     /// `next`, `active`, `retired` or `revoked`.
     pub state: String,
+    /// Revoked because nothing hung on it any more.
+    pub ended: bool,
     /// What it signs with.
     pub algorithm: Option<String>,
     /// When it was made.
@@ -127,19 +140,23 @@ pub struct Listed {
 pub async fn list(connection: &mut PgConnection) -> Result<Vec<Listed>, sqlx::Error> {
     sqlx::query_as!(
         Listed,
-        "SELECT purpose, version, state, algorithm, created_at, changed_at, accepted_until FROM keyring ORDER BY purpose, version"
+        "SELECT purpose, version, state, ended, algorithm, created_at, changed_at, accepted_until FROM keyring ORDER BY purpose, version"
     )
     .fetch_all(connection)
     .await
 }
 
 /// Waits for its turn to change the keyring, until the end of the transaction.
+pub(super) async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query!(r#"SELECT pg_advisory_xact_lock($1) IS NULL AS "locked""#, KEYRING_LOCK).fetch_one(connection).await.map(drop)
+}
+
 async fn lock_and_list(connection: &mut PgConnection, purpose: Purpose) -> Result<Vec<Listed>, sqlx::Error> {
-    sqlx::query!(r#"SELECT pg_advisory_xact_lock($1) IS NULL AS "locked""#, KEYRING_LOCK).fetch_one(&mut *connection).await?;
+    lock(connection).await?;
     Ok(list(connection).await?.into_iter().filter(|key| key.purpose == purpose.name()).collect())
 }
 
-/// The key that is next becomes active, the active one is retired for its overlap, and a new next one is made. With `is_urgent` also
+/// The key that is next becomes active, the active one is retired as its purpose says, and a new next one is made. With `is_urgent` also
 /// when others may not know the next one yet.
 ///
 /// # Errors
@@ -159,22 +176,21 @@ pub async fn rotate(
     if !is_urgent && ready > now {
         return Err(KeyringError::PublishedTooLately(ready));
     }
-    let overlap = purpose.overlap().unwrap_or(Duration::ZERO);
     sqlx::query!(
         "UPDATE keyring SET state = 'retired', changed_at = $2, accepted_until = $3 WHERE purpose = $1 AND state = 'active'",
         purpose.name(),
         now,
-        now + overlap
+        purpose.rotation().overlap().map(|overlap| now + overlap)
     )
     .execute(&mut *connection)
     .await?;
     sqlx::query!("UPDATE keyring SET state = 'active', changed_at = $2 WHERE purpose = $1 AND state = 'next'", purpose.name(), now)
         .execute(&mut *connection)
         .await?;
-    made.insert(connection, keyring.key_encryption_key(), newest(&keys) + 1, "next", now).await
+    made.insert(connection, keyring.key_encryption(), newest(&keys) + 1, "next", now).await
 }
 
-/// Ends the overlap: what retired keys made is accepted no longer. Returns how many keys that was.
+/// Ends the overlap, where there is one: what retired keys made is accepted no longer. Returns how many keys that was.
 ///
 /// # Errors
 /// When the database is away.
@@ -190,7 +206,8 @@ pub async fn retire(connection: &mut PgConnection, purpose: Purpose, now: Offset
     Ok(done.rows_affected())
 }
 
-/// Somebody else may have the keys: all there are become worthless at once, and fresh ones take their place.
+/// Somebody else may have the keys: all there are become worthless at once and are destroyed, and fresh ones take their place. What they
+/// leave behind is taken away by [`super::rows::clear_revoked`].
 ///
 /// # Errors
 /// [`KeyringError`]; the caller rolls back.
@@ -204,14 +221,28 @@ pub async fn revoke(
     let (active, next) = (Made::new(purpose, algorithm).await?, Made::new(purpose, algorithm).await?);
     let last = newest(&lock_and_list(connection, purpose).await?);
     sqlx::query!(
-        "UPDATE keyring SET state = 'revoked', changed_at = $2, accepted_until = NULL WHERE purpose = $1 AND state <> 'revoked'",
+        "UPDATE keyring SET state = 'revoked', changed_at = $2, accepted_until = NULL, sealed = '' WHERE purpose = $1 AND state <> 'revoked'",
         purpose.name(),
         now
     )
     .execute(&mut *connection)
     .await?;
-    active.insert(&mut *connection, keyring.key_encryption_key(), last + 1, "active", now).await?;
-    next.insert(connection, keyring.key_encryption_key(), last + 2, "next", now).await
+    active.insert(&mut *connection, keyring.key_encryption(), last + 1, "active", now).await?;
+    next.insert(connection, keyring.key_encryption(), last + 2, "next", now).await
+}
+
+/// Ends and destroys a retired key that is needed no longer.
+pub(super) async fn end(connection: &mut PgConnection, purpose: Purpose, version: i32, now: OffsetDateTime) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE keyring SET state = 'revoked', ended = true, changed_at = $3, accepted_until = NULL, sealed = ''
+         WHERE purpose = $1 AND version = $2 AND state = 'retired'",
+        purpose.name(),
+        version,
+        now
+    )
+    .execute(connection)
+    .await
+    .map(drop)
 }
 
 /// What the schedule asks for: another next key, because the settings name another algorithm, or a rotation. Returns whether anything
@@ -239,10 +270,10 @@ pub async fn keep_fresh(
             return Ok(false);
         }
         // nothing was ever made with it
-        sqlx::query!("UPDATE keyring SET state = 'revoked', changed_at = $2 WHERE purpose = $1 AND state = 'next'", purpose.name(), now)
+        sqlx::query!("UPDATE keyring SET state = 'revoked', changed_at = $2, sealed = '' WHERE purpose = $1 AND state = 'next'", purpose.name(), now)
             .execute(&mut *connection)
             .await?;
-        Made::new(purpose, algorithm).await?.insert(connection, keyring.key_encryption_key(), newest(&keys) + 1, "next", now).await?;
+        Made::new(purpose, algorithm).await?.insert(connection, keyring.key_encryption(), newest(&keys) + 1, "next", now).await?;
         return Ok(true);
     }
     let is_due = is_of_another(active) || active.changed_at + longest <= now;
