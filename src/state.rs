@@ -97,4 +97,6 @@ pub struct State {
     pub fenced: Fenced,
     /// Tells the job that makes exports that there is one.
     pub export_waits: Arc<Notify>,
+    /// Tells the job that deals with webhooks that there is one.
+    pub inbox_waits: Arc<Notify>,
 }

@@ -45,13 +45,15 @@ impl Holder {
     }
 }
 
-/// Who changes authority: a person, or the command line, which may do everything.
+/// Who changes authority: a person, or the command line or a trusted source, which may act on everybody.
 #[derive(Debug, Clone, Copy)]
 pub enum Actor {
     /// A person.
     Person(Person),
     /// Somebody with the service's own database login.
     CommandLine,
+    /// A source of webhooks that the settings trust with it.
+    Source,
 }
 
 impl From<Principal> for Person {
@@ -67,7 +69,7 @@ impl Actor {
     pub fn person(self) -> Option<Uuid> {
         match self {
             Self::Person(person) => Some(person.account),
-            Self::CommandLine => None,
+            Self::CommandLine | Self::Source => None,
         }
     }
 

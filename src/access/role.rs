@@ -145,7 +145,7 @@ pub async fn begin_change(connection: &mut PgConnection, actor: Actor, subject: 
             }
             (permissions_of(connection, account, assurance, now).await?, by)
         }
-        Actor::CommandLine => (Held::everything(), None),
+        Actor::CommandLine | Actor::Source => (Held::everything(), None),
     };
     if demanded.is_some_and(|demanded| !held.holds(demanded)) {
         return Err(AccessError::BeyondOwn);

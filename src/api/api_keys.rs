@@ -23,6 +23,7 @@ use crate::{
     },
     error::{ApiError, ErrorCode},
     letters::Letter,
+    sessions::disabling::{self, By},
     state::State,
 };
 use actix_web::{
@@ -230,13 +231,8 @@ impl Making<'_> {
 
 /// Ends every key of somebody, with one event where there were any: somebody else may have made one.
 pub(super) async fn revoke_all(connection: &mut PgConnection, state: &State, origin: &Origin, (actor, owner): (Uuid, Uuid)) -> Result<(), ApiError> {
-    let now = state.clock.now();
-    let keys = store::revoke_all(connection, owner, now).await?;
-    if keys > 0 {
-        let entry = Entry::new(Event::ApiKeyRevoked, origin, Some(actor), Some(owner)).detail(json!({ "keys": keys }));
-        audit::record(connection, &state.keyring, now, entry).await?;
-    }
-    Ok(())
+    let by = By { origin, actor: Some(actor), webhook: None };
+    Ok(disabling::end_keys(connection, &state.keyring, owner, &by, state.clock.now()).await?)
 }
 
 /// What a key of one's own may draw on: what counts without a second factor, since a key never shows one.

@@ -33,7 +33,7 @@ pub(super) type Schemas = Vec<(String, RefOr<Schema>)>;
 
 const NO_SCOPES: [&str; 0] = [];
 
-const TAGS: [(&str, &str); 10] = [
+const TAGS: [(&str, &str); 11] = [
     ("audit", "What happened, for auditors."),
     ("auth", "Registering, signing in and out, tokens, and what letters prove."),
     ("documents", "What policies decide on."),
@@ -44,6 +44,7 @@ const TAGS: [(&str, &str); 10] = [
     ("roles", "Roles and what they allow."),
     ("service-accounts", "Accounts of machines and their API keys, for administrators."),
     ("users", "People, for administrators."),
+    ("webhooks", "What other services tell, and are told."),
 ];
 
 /// The refusals that operations refer to: by name, the status and its codes.

@@ -13,6 +13,7 @@ mod export_contents;
 mod factor_reset;
 mod health;
 mod identities;
+mod inbound;
 mod invitations;
 mod login;
 mod logout;
@@ -42,13 +43,14 @@ mod users;
 use crate::{
     access::permission::demand::{
         AuditRead, DocumentsRead, DocumentsWrite, InvitationsManage, RolesAssign, RolesManage, RolesRead, ServiceAccountsManage, UsersManage,
-        UsersRead,
+        UsersRead, WebhooksManage,
     },
     edge::guard::{Anyone, Fresh, May, SignedIn, WithCookie, WithToken},
     error::ErrorCode::{
         AlreadyExists, BuiltInRole, Forbidden, IdentityRefused, IdentityUnknown, InvalidChallenge, InvalidCredentials, InvalidProof,
         InvalidRefreshToken, InvalidSecondFactor, LastAdministrator, LastWayIn, MailboxProofRequired, NotFound, PreconditionFailed,
-        PreconditionRequired, RateLimited, RefreshTokenReplayed, RegistrationClosed, StepUpRequired, TooMany, WrongPassword,
+        PreconditionRequired, RateLimited, RefreshTokenReplayed, RegistrationClosed, StepUpRequired, TooLarge, TooMany, WebhookRefused,
+        WrongPassword,
     },
 };
 use actix_web::web::ServiceConfig;
@@ -190,6 +192,8 @@ fn table() -> Routes {
         .route(service_accounts::__path_create_key, service_accounts::create_key, &[TooMany])
         .route(service_accounts::__path_rotate_key, service_accounts::rotate_key, &[TooMany])
         .route(service_accounts::__path_revoke_key, service_accounts::revoke_key, &[]);
+    routes.open_to::<Anyone>().route(inbound::__path_receive, inbound::receive, &[Forbidden, TooLarge, WebhookRefused]);
+    routes.open_to::<May<WebhooksManage>>().route(inbound::__path_list, inbound::list, &[]).route(inbound::__path_read, inbound::read, &[]);
     routes.open_to::<May<AuditRead>>().route(events::__path_list, events::list, &[]);
     routes
 }

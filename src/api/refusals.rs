@@ -7,6 +7,7 @@ use crate::{
     documents::Refusal,
     error::{ApiError, ErrorCode, StepUp},
     platform::{crypto::Unsealable, db::StoreError},
+    sessions::disabling::DisablingError,
 };
 
 impl From<ProofError> for ApiError {
@@ -85,6 +86,16 @@ impl From<AccessError> for ApiError {
             AccessError::NeedsSecondFactor => Self::step_up(StepUp { assurance: 2, max_age: None }),
             AccessError::TooMany => Self::new(ErrorCode::TooMany),
             AccessError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<DisablingError> for ApiError {
+    fn from(error: DisablingError) -> Self {
+        match error {
+            DisablingError::Access(error) => error.into(),
+            DisablingError::Store(error) => error.into(),
+            DisablingError::Database(error) => error.into(),
         }
     }
 }

@@ -301,3 +301,42 @@ pub enum KeyCurve {
 #[derive(ToSchema)]
 #[schema(min_length = 1, max_length = 1024, pattern = "^[A-Za-z0-9_-]+$", example = "AQAB")]
 pub struct KeyPart(String);
+
+/// The name of a source of webhooks in the settings.
+#[derive(ToSchema)]
+#[schema(min_length = 1, max_length = 30, pattern = "^[a-z0-9-]+$", example = "hr")]
+pub struct SourceNameText(String);
+
+/// The id of a webhook, as its sender gave it.
+#[derive(ToSchema)]
+#[schema(min_length = 1, max_length = 100, pattern = "^[A-Za-z0-9_:-]+$", example = "msg_2KWPBgLlAfxdpx2AI54pPJ85f4W")]
+pub struct WebhookId(String);
+
+/// The kind of an event that a webhook tells.
+#[derive(ToSchema)]
+#[schema(min_length = 1, max_length = 100, pattern = "^[A-Za-z0-9_.:-]+$", example = "user.deactivated")]
+pub struct WebhookType(String);
+
+/// What a webhook said: a JSON object, as text.
+#[derive(ToSchema)]
+#[schema(max_length = 10485760, pattern = r"^\s*\{")]
+pub struct WebhookBody(String);
+
+/// How far a webhook that came in is.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum InboxState {
+    Waiting,
+    Processed,
+    Dead,
+}
+
+/// Whether a webhook is new.
+#[derive(serde::Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ReceivedStatus {
+    /// It is new.
+    Accepted,
+    /// It came before.
+    Repeated,
+}

@@ -20,7 +20,10 @@ use crate::{
         valid::{Field, Object, Valid},
     },
     error::{ApiError, ErrorCode},
-    sessions,
+    sessions::{
+        self,
+        disabling::{self, By},
+    },
     state::State,
 };
 use actix_web::{
@@ -160,15 +163,12 @@ pub async fn set_disabled(
     let (id, disabled, now) = (AccountId(id.0.into_inner()), body.0.disabled, state.clock.now());
     let mut transaction = state.pool.begin().await?;
     role::begin_change(&mut transaction, may.actor(), Some(id.0), now).await?;
-    if store::set_disabled(&mut transaction, id, disabled, now).await? {
-        let ended = if disabled { sessions::end_all(&mut transaction, &state.revocations, id.0, now).await? } else { 0 };
-        if disabled {
-            revoke_all(&mut transaction, &state, &may.caller.origin, (may.principal.account, id.0)).await?;
-        }
-        role::ensure_dispensable(&mut transaction, id.0).await?;
-        let event = if disabled { Event::AccountDisabled } else { Event::AccountEnabled };
-        let entry = Entry::new(event, &may.caller.origin, Some(may.principal.account), Some(id.0)).detail(json!({ "sessions": ended }));
-        audit::record(&mut transaction, &state.keyring, now, entry).await?;
+    if disabled {
+        let by = By { origin: &may.caller.origin, actor: Some(may.principal.account), webhook: None };
+        disabling::disable(&mut transaction, (&state.keyring, &state.revocations), id, &by, now).await?;
+    } else if store::set_disabled(&mut transaction, id, false, now).await? {
+        let entry = Entry::new(Event::AccountEnabled, &may.caller.origin, Some(may.principal.account), Some(id.0));
+        audit::record(&mut transaction, &state.keyring, now, entry.detail(json!({ "sessions": 0 }))).await?;
     }
     let found = store::find(&mut transaction, id, now).await?.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
     transaction.commit().await?;

@@ -30,7 +30,7 @@ enum Kind {
 }
 
 /// The closed list of fields.
-const FIELDS: [(&str, Kind, &str); 48] = [
+const FIELDS: [(&str, Kind, &str); 51] = [
     ("added", Kind::Rights, "What was given."),
     ("after", Kind::Rights, "What is held or allowed from now on."),
     ("api_key", Kind::Id, "The API key."),
@@ -73,12 +73,15 @@ const FIELDS: [(&str, Kind, &str); 48] = [
     ("second_factor", Kind::Word, "The second factor that was shown."),
     ("session", Kind::Id, "The session."),
     ("sessions", Kind::Number, "How many sessions ended."),
+    ("source", Kind::Word, "The source of the webhook, by its name in the settings."),
     ("through", Kind::Number, "The last place of the audit chain that went."),
     ("transport", Kind::Word, "How the session is carried."),
     ("try", Kind::Number, "Which try it was."),
+    ("type", Kind::Word, "What kind of event the webhook tells."),
     ("until", Kind::Number, "Up to which place of the audit chain it was opened; missing: to its end."),
     ("viewer_roles", Kind::Words, "Roles that may read the document."),
     ("viewers", Kind::Ids, "Accounts that may read the document."),
+    ("webhook", Kind::Id, "The webhook that came in."),
 ];
 
 /// Longest word, in characters: an issuer's address.

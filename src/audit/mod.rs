@@ -168,6 +168,18 @@ events! {
     ServiceAccountCreated = "service_account.created";
     /// A service account was deleted, with its keys and what it owned.
     ServiceAccountDeleted = "service_account.deleted";
+    /// A source's webhook was stored.
+    WebhookReceived = "webhook.received";
+    /// It came again and changed nothing.
+    WebhookRepeated = "webhook.repeated";
+    /// One was refused; `detail.reason` says why.
+    WebhookRefused = "webhook.refused";
+    /// One was dealt with.
+    WebhookProcessed = "webhook.processed";
+    /// One was given up.
+    WebhookFailed = "webhook.failed";
+    /// Somebody read what one said.
+    WebhookOpened = "webhook.opened";
     /// An alert: one network fails to sign in to many accounts.
     CredentialStuffing = "alert.credential_stuffing";
     /// An alert: many accounts fail from many networks.

@@ -244,6 +244,7 @@ async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result
         fenced: fenced(&settings, Arc::new(System))?,
         letter_waits: Arc::default(),
         export_waits: Arc::default(),
+        inbox_waits: Arc::default(),
     };
     let service = Service::start(Parts { state, mailer, certificates, recorder, feed: connect })?;
     announce(&service, &settings, local.as_ref());

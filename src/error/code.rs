@@ -52,6 +52,8 @@ error_codes! {
     InvalidRefreshToken = UNAUTHORIZED, "INVALID_REFRESH_TOKEN", "The refresh token is missing, unknown or over. Sign in again.";
     /// A refresh token of a session that ended because one of its tokens was used twice.
     RefreshTokenReplayed = UNAUTHORIZED, "REFRESH_TOKEN_REPLAYED", "One of this session's refresh tokens was used twice: somebody else may have had it, so the session was ended. Sign in again.";
+    /// A webhook whose signature, time or id does not hold; nobody is told which.
+    WebhookRefused = UNAUTHORIZED, "WEBHOOK_REFUSED", "The webhook's signature, time or id does not hold.";
     /// Address or password is wrong, or the passkey; nobody is told which.
     InvalidCredentials = UNAUTHORIZED, "INVALID_CREDENTIALS", "The address or the password is wrong, or the passkey is not known.";
     /// An unsafe call that did not come from an allowed page.
@@ -130,6 +132,9 @@ impl ErrorCode {
             }
             Self::InvalidRefreshToken => "Forget both tokens and sign in.",
             Self::RefreshTokenReplayed => "Forget both tokens, tell the person that somebody else may have had the token, and sign in.",
+            Self::WebhookRefused => {
+                "Sign the body as it is sent, with the key and the scheme that were agreed on, the time of this attempt, and an id that no other message had. The audit log here says which of them it was."
+            }
             Self::InvalidCredentials => "Let the person correct the entry, or ask for a letter that sets a new password. Do not repeat it by itself.",
             Self::CsrfRejected => "Fetch the token from `GET /v1/auth/csrf`, send it as `X-CSRF-Token`, and call from an allowed origin.",
             Self::OriginNotAllowed => {

@@ -1,5 +1,5 @@
-//! Measures for operators what no request tells: how full the pool of connections is, how old the feed, the outbox and
-//! the queue of the audit chain are.
+//! Measures for operators what no request tells: how full the pool of connections is, how old the feed, the outbox, the
+//! inbox and the queue of the audit chain are.
 //! Practice 8.alerts. Tests: `tests/suite/contract/metrics.rs`.
 
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
         outbox::{self, Backlog},
     },
     state::State,
+    webhooks::inbound,
 };
 use metrics::{gauge, histogram};
 use std::time::Instant;
@@ -37,5 +38,9 @@ pub(super) async fn measure(state: &State) -> Result<(), StoreError> {
     let chain::Backlog { waiting, oldest } = chain::backlog(&mut connection).await?;
     gauge!("portcullis_audit_unchained").set(waiting as f64);
     gauge!("portcullis_audit_unchained_oldest_seconds").set(oldest.map_or(0.0, |oldest| (state.clock.now() - oldest).as_seconds_f64()));
+    let inbound::store::Backlog { waiting, dead, oldest } = inbound::store::backlog(&mut connection).await?;
+    gauge!("portcullis_inbox_waiting").set(waiting as f64);
+    gauge!("portcullis_inbox_dead").set(dead as f64);
+    gauge!("portcullis_inbox_oldest_seconds").set(oldest.map_or(0.0, |oldest| (state.clock.now() - oldest).as_seconds_f64()));
     Ok(())
 }

@@ -6,6 +6,7 @@ mod alerts;
 mod erasure;
 mod export;
 mod gauges;
+mod inbox;
 mod keys;
 mod purge;
 
@@ -43,6 +44,8 @@ const SEEN_ROUND: Duration = Duration::from_secs(5);
 const ALERT_ROUND: Duration = Duration::from_secs(5);
 /// How often exports of other nodes are looked for.
 const EXPORT_ROUND: Duration = Duration::from_secs(5);
+/// How often webhooks of other nodes, and those whose time has come, are looked for.
+const INBOX_ROUND: Duration = Duration::from_secs(1);
 /// How often a Redis that is away is looked for.
 const REDIS_ROUND: Duration = Duration::from_secs(1);
 /// How often events are chained: so long one can be changed unseen.
@@ -84,6 +87,7 @@ impl Jobs {
             }),
             schedule("exports", EXPORT_ROUND, Some(&state.export_waits))
                 .run(state, |state| async move { alone(&state, "exports", export::make_all(&state)).await }),
+            schedule("inbox", INBOX_ROUND, Some(&state.inbox_waits)).run(state, |state| async move { inbox::work(&state).await }),
             schedule("alerts", ALERT_ROUND, None).run(state, |state| async move {
                 state.signals.write(&state.pool).await?;
                 alone(&state, "alerts", alerts::look(&state)).await
@@ -145,6 +149,7 @@ pub async fn run_all(state: &State) -> Result<(), StoreError> {
     state.signals.write(&state.pool).await?;
     alerts::look(state).await?;
     export::make_all(state).await?;
+    inbox::work(state).await?;
     erasure::erase_due(state).await?;
     keys::keep_fresh(state).await?;
     purge::purge(state).await?;

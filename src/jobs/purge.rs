@@ -10,6 +10,7 @@ use crate::{
     platform::{db::StoreError, outbox},
     sessions,
     state::State,
+    webhooks::inbound,
 };
 use time::Duration;
 
@@ -50,6 +51,7 @@ pub(super) async fn purge(state: &State) -> Result<(), StoreError> {
     purge_all!(state, "role_assignments", access::store::purge, now);
     purge_all!(state, "exports", export::store::purge, now);
     purge_all!(state, "documents", documents::store::purge, now - state.settings.documents.keep_deleted);
+    purge_all!(state, "webhooks", inbound::store::purge, now - state.settings.inbound.kept);
     purge_all!(state, "dead_letters", outbox::purge, now - DEAD_LETTERS_KEPT);
     Ok(())
 }

@@ -8,6 +8,7 @@
 
 pub mod assurance;
 pub mod device;
+pub mod disabling;
 pub mod feed;
 pub mod refresh;
 pub mod revocation;

@@ -1,6 +1,12 @@
 //! How often and how long: the numbers of the quotas, and the terms of what letters and calls begin.
 
-use crate::{audit::alerts::Thresholds, credentials::password::Cost, settings::reader::Reader};
+use crate::{
+    audit::alerts::Thresholds,
+    credentials::password::Cost,
+    platform::keyring::{LONGEST_COOKIE_LIFE, LONGEST_TOKEN_LIFE},
+    sessions::{Lifetimes, TokenLifetimes},
+    settings::reader::Reader,
+};
 use lettre::message::Mailbox;
 use std::time::Duration;
 
@@ -13,6 +19,10 @@ pub struct Quotas {
     pub in_hand: u32,
     /// Requests a second that an address gets back.
     pub address_per_second: u32,
+    /// Webhooks of one source from one address that do not hold, in 15 minutes.
+    pub webhook_refusals: u32,
+    /// Webhooks of one source that hold, in 15 minutes.
+    pub webhooks: u32,
     /// Requests of one signed-in person at once.
     pub person_burst: u32,
     /// Requests a second that a person gets back.
@@ -169,6 +179,8 @@ pub(super) fn quotas(read: &mut Reader) -> Quotas {
         letters: read.number("PORTCULLIS_LETTER_QUOTA", 2..=100),
         letter_cooldown: time::Duration::seconds(read.number("PORTCULLIS_LETTER_COOLDOWN_SECONDS", 0..=3600)),
         invitations: read.number("PORTCULLIS_INVITATION_QUOTA", 1..=100_000),
+        webhook_refusals: read.number("PORTCULLIS_WEBHOOK_REFUSAL_QUOTA", 1..=100_000),
+        webhooks: read.number("PORTCULLIS_WEBHOOK_QUOTA", 1..=10_000_000),
         operator_letters: read.number("PORTCULLIS_OPERATOR_LETTER_QUOTA", 1..=100),
         notices: read.number("PORTCULLIS_NOTICE_QUOTA", 5..=1000),
     };
@@ -260,4 +272,25 @@ pub(super) fn terms(read: &mut Reader) -> Terms {
         export: time::Duration::days(read.number("PORTCULLIS_EXPORT_DAYS", 1..=30)),
         api_key: time::Duration::days(read.number("PORTCULLIS_API_KEY_DAYS", 1..=730)),
     }
+}
+
+pub(super) fn lifetimes(read: &mut Reader) -> Lifetimes {
+    let lifetimes = Lifetimes {
+        idle: time::Duration::minutes(read.number("PORTCULLIS_SESSION_IDLE_MINUTES", 1..=1440)),
+        absolute: time::Duration::hours(read.number("PORTCULLIS_SESSION_ABSOLUTE_HOURS", 1..=LONGEST_COOKIE_LIFE.whole_hours())),
+        tokens: TokenLifetimes {
+            access: time::Duration::seconds(read.number("PORTCULLIS_ACCESS_TOKEN_SECONDS", 60..=LONGEST_TOKEN_LIFE.whole_seconds())),
+            idle: time::Duration::days(read.number("PORTCULLIS_REFRESH_IDLE_DAYS", 1..=90)),
+            absolute: time::Duration::days(read.number("PORTCULLIS_REFRESH_ABSOLUTE_DAYS", 1..=365)),
+            grace: time::Duration::seconds(read.number("PORTCULLIS_REFRESH_GRACE_SECONDS", 0..=30)),
+        },
+        step_up: time::Duration::minutes(read.number("PORTCULLIS_STEP_UP_MINUTES", 1..=60)),
+    };
+    if lifetimes.tokens.idle > lifetimes.tokens.absolute {
+        read.refuse("PORTCULLIS_REFRESH_IDLE_DAYS", "is longer than PORTCULLIS_REFRESH_ABSOLUTE_DAYS");
+    }
+    if lifetimes.idle > lifetimes.absolute {
+        read.refuse("PORTCULLIS_SESSION_IDLE_MINUTES", "is longer than PORTCULLIS_SESSION_ABSOLUTE_HOURS");
+    }
+    lifetimes
 }

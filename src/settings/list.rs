@@ -196,6 +196,23 @@ pub const SETTINGS: &[Setting] = &[
     setting("PORTCULLIS_ALERT_PROBED_THINGS", "30", "different things that one person is refused in 15 minutes, 2 to 10000; then an alert"),
     optional("PORTCULLIS_OPERATOR_MAIL", "where letters about alerts go; otherwise there are none"),
     setting("PORTCULLIS_OPERATOR_LETTER_QUOTA", "2", "letters to operators about one pattern of alerts in an hour, 1 to 100"),
+    secret(
+        "PORTCULLIS_WEBHOOK_SOURCES",
+        "sources of webhooks that come in, a JSON array: [docs/webhooks.md](docs/webhooks.md). Without it there are none",
+    ),
+    setting("PORTCULLIS_WEBHOOK_TOLERANCE_SECONDS", "300", "the time in a webhook may be so far from now, 30 to 900"),
+    setting(
+        "PORTCULLIS_WEBHOOK_INBOX_DAYS",
+        "30",
+        "what webhooks said that came in is kept once they were dealt with, and their ids are, 7 to 365: longer than senders go on trying",
+    ),
+    setting(
+        "PORTCULLIS_WEBHOOK_INBOX_ATTEMPTS",
+        "20",
+        "tries to deal with a webhook, over about 11 hours by default, 1 to 100; then it is kept and not tried again",
+    ),
+    setting("PORTCULLIS_WEBHOOK_REFUSAL_QUOTA", "300", "webhooks of one source from one address that do not hold, in 15 minutes, 1 to 100000"),
+    setting("PORTCULLIS_WEBHOOK_QUOTA", "10000", "webhooks of one source that hold, in 15 minutes, 1 to 10000000"),
     setting("PORTCULLIS_INVITATION_QUOTA", "100", "invitations of one person in an hour, 1 to 100000"),
     setting(
         "PORTCULLIS_MAIL_ATTEMPTS",

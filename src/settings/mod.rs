@@ -4,6 +4,7 @@
 
 pub mod database;
 pub mod federation;
+pub mod inbound;
 pub mod limits;
 pub mod list;
 pub mod operators;
@@ -16,6 +17,7 @@ pub mod webhook_endpoints;
 
 pub use database::Database;
 pub use federation::Federated;
+pub use inbound::Inbound;
 pub use limits::{Alerts, Connections, Documents, Hashing, Quotas, Terms};
 pub use operators::Operators;
 pub use origin::Origin;
@@ -26,12 +28,12 @@ pub use webhook_endpoints::WebhookEndpoints;
 use crate::{
     credentials::{api_key::Realm, passkey::RelyingParty},
     platform::{
-        keyring::{KeyBytes, LONGEST_COOKIE_LIFE, LONGEST_DEVICE_LIFE, LONGEST_TOKEN_LIFE, signing::Algorithm},
+        keyring::{KeyBytes, LONGEST_DEVICE_LIFE, signing::Algorithm},
         mail::Transport,
         redis::Address,
         telemetry::LogFormat,
     },
-    sessions::{Lifetimes, TokenLifetimes, device::AddressDetail, token::Parties},
+    sessions::{Lifetimes, device::AddressDetail, token::Parties},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ipnet::IpNet;
@@ -100,6 +102,8 @@ pub struct Settings {
     pub cors_origins: Vec<Origin>,
     /// Which other services are believed.
     pub federated: Federated,
+    /// Who tells something by webhooks.
+    pub inbound: Inbound,
     /// Sender of letters.
     pub mail_from: lettre::message::Mailbox,
     /// `None`: files in the data folder.
@@ -258,6 +262,7 @@ impl Settings {
             tls_profile: tls::profile(&mut read),
             federated: federation::read(&mut read, &mut given, is_production, public_url.as_ref(), &cors_origins),
             cors_origins,
+            inbound: inbound::read(&mut read, &mut given),
             smtp: smtp(&mut read, &mut given),
             log: read.value("PORTCULLIS_LOG", String::new(), |text| {
                 tracing_subscriber::EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|_| "must be a level or tracing directives")
@@ -277,7 +282,7 @@ impl Settings {
             quotas: limits::quotas(&mut read),
             alerts: limits::alerts(&mut read),
             hashing: limits::hashing(&mut read),
-            sessions: lifetimes(&mut read),
+            sessions: limits::lifetimes(&mut read),
             parties: Parties { issuer: issuer.clone(), audience: read.optional("PORTCULLIS_TOKEN_AUDIENCE", audience).unwrap_or(issuer) },
             token_algorithm: read
                 .value("PORTCULLIS_TOKEN_ALGORITHM", Algorithm::EdDsa, |text| Algorithm::named(text).ok_or("must be EdDSA, ES256 or RS256")),
@@ -379,25 +384,4 @@ fn smtp(read: &mut Reader, given: &mut Vec<Given>) -> Option<Transport> {
 fn audience(text: &str) -> Result<String, &'static str> {
     let is_fine = text.len() <= 200 && text.chars().all(|c| c.is_ascii_graphic());
     if is_fine { Ok(text.to_owned()) } else { Err("must be at most 200 visible ASCII characters") }
-}
-
-fn lifetimes(read: &mut Reader) -> Lifetimes {
-    let lifetimes = Lifetimes {
-        idle: time::Duration::minutes(read.number("PORTCULLIS_SESSION_IDLE_MINUTES", 1..=1440)),
-        absolute: time::Duration::hours(read.number("PORTCULLIS_SESSION_ABSOLUTE_HOURS", 1..=LONGEST_COOKIE_LIFE.whole_hours())),
-        tokens: TokenLifetimes {
-            access: time::Duration::seconds(read.number("PORTCULLIS_ACCESS_TOKEN_SECONDS", 60..=LONGEST_TOKEN_LIFE.whole_seconds())),
-            idle: time::Duration::days(read.number("PORTCULLIS_REFRESH_IDLE_DAYS", 1..=90)),
-            absolute: time::Duration::days(read.number("PORTCULLIS_REFRESH_ABSOLUTE_DAYS", 1..=365)),
-            grace: time::Duration::seconds(read.number("PORTCULLIS_REFRESH_GRACE_SECONDS", 0..=30)),
-        },
-        step_up: time::Duration::minutes(read.number("PORTCULLIS_STEP_UP_MINUTES", 1..=60)),
-    };
-    if lifetimes.tokens.idle > lifetimes.tokens.absolute {
-        read.refuse("PORTCULLIS_REFRESH_IDLE_DAYS", "is longer than PORTCULLIS_REFRESH_ABSOLUTE_DAYS");
-    }
-    if lifetimes.idle > lifetimes.absolute {
-        read.refuse("PORTCULLIS_SESSION_IDLE_MINUTES", "is longer than PORTCULLIS_SESSION_ABSOLUTE_HOURS");
-    }
-    lifetimes
 }

@@ -1,7 +1,8 @@
-//! Two nodes on one database, around a Redis of their own that comes and goes.
+//! Two nodes on one database, around a Redis of their own that comes and goes; and a receiver of webhooks that is killed.
 //!
 //! `cargo test --features cluster --test cluster`; needs redis-server or valkey-server in the path.
 
+mod inbound_webhooks;
 mod quotas;
 mod redis_server;
 mod revocation;

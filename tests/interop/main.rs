@@ -7,6 +7,7 @@
 mod certificates;
 mod fuzzing;
 mod http2;
+mod inbound_webhooks;
 mod one_time_passwords;
 mod openid_provider;
 mod passkeys;

@@ -15,7 +15,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ("audit", &[]),
     ("accounts", &[]),
     ("credentials", &["accounts"]),
-    ("sessions", &["access", "accounts", "credentials"]),
+    ("sessions", &["access", "accounts", "audit", "credentials"]),
     ("documents", &["access", "accounts"]),
     ("webhooks", &["accounts", "audit"]),
     ("pages", &[]),

@@ -29,6 +29,10 @@ pub enum By {
     Proof,
     /// A pattern of alerts.
     Pattern,
+    /// A source of webhooks.
+    Source,
+    /// A source of webhooks, from one client address.
+    SourceAndAddress,
 }
 
 impl By {
@@ -47,6 +51,8 @@ impl By {
             Self::Session => "session",
             Self::Proof => "proof or person",
             Self::Pattern => "pattern",
+            Self::Source => "source",
+            Self::SourceAndAddress => "source and address",
         }
     }
 }
@@ -209,6 +215,10 @@ quotas! {
     Notices = "notices", Mailbox, FixedWindow, |q| q.notices, HOUR, "PORTCULLIS_NOTICE_QUOTA";
     /// Letters to the operators about alerts.
     OperatorLetters = "operator_letters", Pattern, FixedWindow, |q| q.operator_letters, HOUR, "PORTCULLIS_OPERATOR_LETTER_QUOTA";
+    /// Webhooks that come in and do not hold.
+    WebhookRefusals = "webhook_refusals", SourceAndAddress, SlidingWindow, |q| q.webhook_refusals, QUARTER, "PORTCULLIS_WEBHOOK_REFUSAL_QUOTA";
+    /// Webhooks that come in and hold, copies too: each is stored or recorded.
+    Webhooks = "webhooks", Source, SlidingWindow, |q| q.webhooks, QUARTER, "PORTCULLIS_WEBHOOK_QUOTA";
     /// Invitations.
     Invitations = "invitations", Person, FixedWindow, |q| q.invitations, HOUR, "PORTCULLIS_INVITATION_QUOTA";
 }

@@ -72,7 +72,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
 }
 
 /// Counts what arrives, not what was announced.
-async fn read(payload: &mut Payload, limit: usize) -> Result<Vec<u8>, ApiError> {
+pub(super) async fn read(payload: &mut Payload, limit: usize) -> Result<Vec<u8>, ApiError> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| ApiError::new(ErrorCode::Malformed))?;

@@ -11,12 +11,14 @@ pub mod header;
 mod path;
 mod query;
 mod shape;
+mod unread;
 
 pub use body::MAX_FAULTS;
 pub use field::{Field, Object, present};
 pub use path::Segment;
 pub use query::{MAX_PAIRS, MAX_QUERY};
 pub use shape::{MAX_DEPTH, MAX_VALUES};
+pub use unread::Unread;
 
 /// A validated `E`: actix-web's `Json`, `Query`, `Path` or `Header`. `tests/suite/house_rules.rs` lets no handler take them without it.
 pub struct Valid<E>(pub E);

@@ -12,3 +12,4 @@ mod production;
 mod protocols;
 mod quotas;
 mod settings;
+mod webhook_sources;

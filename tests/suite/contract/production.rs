@@ -60,6 +60,17 @@ fn unsafe_secrets_are_refused_and_not_shown() {
         ("REDIS_URL", "redis://:Wm4tYp8sKz2QvXc6Ln@cache.internal", "REDIS_URL goes over a network without TLS"),
         ("REDIS_URL", "rediss://:Wm4tYp8sKz2@cache.internal", "REDIS_URL has a secret of fewer than 16 characters"),
         ("REDIS_URL", "rediss://:Wm4tYp8sKz2QvXc6Ln@cache.internal/#insecure", "REDIS_URL must have no fragment"),
+        ("PORTCULLIS_WEBHOOK_SOURCES", r#"[{"name":"a","scheme":"github","secrets":["my-password-is-long"]}]"#, "SOURCES looks like a placeholder"),
+        (
+            "PORTCULLIS_WEBHOOK_SOURCES",
+            r#"[{"name":"a","scheme":"standard","secrets":["whsec_QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB"]}]"#,
+            "SOURCES looks like a placeholder",
+        ),
+        (
+            "PORTCULLIS_WEBHOOK_SOURCES",
+            r#"[{"name":"a","scheme":"github","secrets":["Jm4-qR7-vW2-xZ9-kT5"]},{"name":"b","scheme":"stripe","secrets":["Jm4-qR7-vW2-xZ9-kT5"]}]"#,
+            "has the same secret as PORTCULLIS_WEBHOOK_SOURCES",
+        ),
         ("PORTCULLIS_OWNER_DATABASE_URL", "postgres://owner:Vb7kQ2mZx9TfLw4RnJ8c@db/p", "has the same secret as"),
     ] {
         let told = problems(&[(name, value)]);

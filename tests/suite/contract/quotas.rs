@@ -31,6 +31,7 @@ fn test_of(quota: Quota) -> &'static str {
         | Quota::FactorChanges => "letter_bombing",
         Quota::OAuth => "sign_in_flood",
         Quota::OperatorLetters => "suspicious_patterns",
+        Quota::WebhookRefusals | Quota::Webhooks => "webhook_flood",
         Quota::Invitations => "boundary_burst",
     }
 }

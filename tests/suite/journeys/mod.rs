@@ -8,6 +8,7 @@ mod devices;
 mod documents;
 mod faults;
 mod first_light;
+mod inbound_webhooks;
 mod nodes;
 mod passkeys;
 mod personal_data;

@@ -155,6 +155,7 @@ impl TestApp {
             signals: Signals::default(),
             letter_waits: Arc::default(),
             export_waits: Arc::default(),
+            inbox_waits: Arc::default(),
         };
 
         let tls = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tls");

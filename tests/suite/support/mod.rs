@@ -15,6 +15,7 @@ pub mod provider;
 pub mod relay;
 pub mod smtp;
 pub mod sources;
+pub mod webhooks;
 pub mod wire;
 pub mod world;
 

@@ -41,7 +41,13 @@ impl Operation {
     /// With something in place of every parameter.
     pub fn url(&self) -> String {
         let name = if self.path.starts_with("/go/") { "page.css" } else { "auditor" };
-        let path = self.path.replace("{file}", "index.html").replace("{page}", "register").replace("{provider}", "corp").replace("{name}", name);
+        let path = self
+            .path
+            .replace("{file}", "index.html")
+            .replace("{page}", "register")
+            .replace("{provider}", "corp")
+            .replace("{source}", "hr")
+            .replace("{name}", name);
         path.replace("{id}", "01900000-0000-7000-8000-000000000000").replace("{key}", "01900000-0000-7000-8000-000000000001")
     }
 

@@ -9,6 +9,7 @@ use super::{
     operations::Operation,
     people::Authenticator,
     provider::{Begun, Provider, begin},
+    webhooks,
 };
 use portcullis::{
     access::permission::Permission,
@@ -209,7 +210,8 @@ pub struct World<'a> {
 impl<'a> World<'a> {
     /// A service that knows this provider.
     pub async fn service(provider: &Provider) -> TestApp {
-        TestApp::with(&[("PORTCULLIS_IDENTITY_PROVIDERS", &json!([provider.entry("corp", false)]).to_string())]).await
+        let providers = json!([provider.entry("corp", false)]).to_string();
+        TestApp::with(&[("PORTCULLIS_IDENTITY_PROVIDERS", &providers), ("PORTCULLIS_WEBHOOK_SOURCES", &webhooks::sources())]).await
     }
 
     pub async fn of(app: &'a TestApp, provider: Arc<Provider>) -> World<'a> {
@@ -300,6 +302,13 @@ impl<'a> World<'a> {
         }
         match operation.name().as_str() {
             "POST /v1/auth/oauth/{provider}/callback" => request.header("cookie", &self.begun.cookie).json(&self.provider.authorize(&self.begun.url)),
+            "POST /v1/webhooks/inbound/{source}" => {
+                let body = webhooks::event("room.booked", &json!({}));
+                webhooks::signed(self.app, webhooks::HR, "msg_walk", &body)
+                    .into_iter()
+                    .fold(request, |r, (name, value)| r.header(name, value))
+                    .body(body)
+            }
             "POST /v1/me/mfa/totp/confirm" => request.json(&json!({ "code": self.authenticator.code(self.app) })),
             name => match self.bodies.get(name).cloned().or_else(|| operation.body()) {
                 Some(body) => request.json(&body),
@@ -390,6 +399,7 @@ async fn records(app: &TestApp, callers: &[Caller<'_>], ada: &mut Device, identi
         invitation = text(&sent.json()["id"]);
     }
     let service = app.service_account(root, &["machine"], &["users:read"]).await;
+    let webhook = app.told(webhooks::HR, "msg_record", &webhooks::event("room.booked", &json!({}))).await;
     let ids = BTreeMap::from([
         // what is confidential nobody of the department reads but its owner and who answers for it
         ("/v1/documents/", member.document("confidential", Some("Engineering")).await),
@@ -402,6 +412,7 @@ async fn records(app: &TestApp, callers: &[Caller<'_>], ada: &mut Device, identi
         ("/v1/service-accounts/", service.id),
         ("/v1/service-accounts/{id}/keys/", service.machine.id),
         ("/v1/users/", app.id_of(OWNER).await),
+        ("/v1/webhooks/inbound/events/", webhook),
     ]);
     (ids, Authenticator::scan(enrolment["otpauth_uri"].as_str().unwrap()))
 }

@@ -117,6 +117,7 @@ sealed_rows! {
     Challenge: "challenges", "id", "state_sealed", "state_key_version", "uuid_send(id)";
     TotpSeed: "totp", "user_id", "seed_sealed", "seed_key_version", "uuid_send(user_id)";
     Passkey: "passkeys", "id", "sealed", "key_version", "uuid_send(id) || uuid_send(user_id)";
+    WebhookInbox: "webhook_inbox", "id", "sealed", "key_version", "uuid_send(id)";
 }
 
 pub(super) async fn count(connection: &mut PgConnection, purpose: Purpose) -> Result<Vec<(i32, i64)>, sqlx::Error> {
@@ -225,6 +226,17 @@ pub(super) async fn clear_revoked(connection: &mut PgConnection, purpose: Purpos
             let sql = sqlx::query!(
                 "UPDATE api_keys SET revoked_at = $2 WHERE revoked_at IS NULL
                    AND key_version IN (SELECT version FROM keyring WHERE purpose = $1 AND state = 'revoked')",
+                name,
+                now
+            );
+            sql.execute(connection).await?
+        }
+        // their ids stay spent
+        Purpose::WebhookInbox => {
+            let sql = sqlx::query!(
+                "UPDATE webhook_inbox SET sealed = NULL, key_version = NULL, finished_at = coalesce(finished_at, $2),
+                     state = CASE state WHEN 'waiting' THEN 'dead' ELSE state END
+                 WHERE key_version IN (SELECT version FROM keyring WHERE purpose = $1 AND state = 'revoked')",
                 name,
                 now
             );

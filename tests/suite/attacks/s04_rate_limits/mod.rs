@@ -19,3 +19,4 @@ mod silent_guessing;
 mod slow_body;
 mod slow_connections;
 mod suspicious_patterns;
+mod webhook_flood;

@@ -1,0 +1,83 @@
+//! Other services tell something: it is taken in, done once, and can be looked at.
+
+use crate::support::{
+    app::TestApp,
+    webhooks::{HR, KEYED, by_github, by_stripe, event, signed},
+};
+use serde_json::json;
+use time::Duration;
+
+#[actix_web::test]
+async fn each_scheme_is_taken_in_and_can_be_read() {
+    let app = TestApp::with_sources(&[]).await;
+    let root = app.administrator().await;
+    let now = app.clock.now().unix_timestamp();
+    let body = event("room.booked", &json!({ "room": "Ωmega 7" }));
+    let (push, paid) = (json!({ "action": "opened" }).to_string(), json!({ "id": "evt_1", "type": "invoice.paid" }).to_string());
+    let mut ids = Vec::new();
+    for (source, headers, body) in [
+        ("hr", signed(&app, HR, "msg_1", &body), &body),
+        ("keyed", signed(&app, KEYED, "msg_1", &body), &body),
+        ("code", by_github("72d3162e-cc78-11e3-81ab-4c9367dc0958", &push), &push),
+        ("billing", by_stripe(now, &paid), &paid),
+    ] {
+        let answer = app.deliver(source, &headers, body).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["status"]), (202, &json!("accepted")), "{source}: {}", answer.text);
+        ids.push(answer.json()["id"].as_str().unwrap().to_owned());
+        app.inbox_is(ids.last().unwrap(), "processed").await;
+    }
+    let page = root.get("/v1/webhooks/inbound?limit=3").await.json();
+    let shown: Vec<_> =
+        page["items"].as_array().unwrap().iter().map(|item| (item["source"].as_str().unwrap(), item["type"].as_str().unwrap())).collect();
+    assert_eq!(shown, [("billing", "invoice.paid"), ("code", "opened"), ("keyed", "room.booked")]);
+    let rest = root.get(&format!("/v1/webhooks/inbound?cursor={}", page["next_cursor"].as_str().unwrap())).await.json();
+    assert_eq!((rest["items"][0]["message_id"].as_str(), rest["items"][0]["state"].as_str()), (Some("msg_1"), Some("processed")));
+    let read = root.get(&format!("/v1/webhooks/inbound/events/{}", ids[0])).await.json();
+    assert_eq!((read["body"].as_str(), &read["webhook"]["id"]), (Some(body.as_str()), &json!(ids[0])));
+    assert_eq!(app.count("SELECT count(*) FROM audit_events WHERE event = 'webhook.opened' AND actor IS NOT NULL").await, 1);
+    // at rest it is sealed, and forgotten when its time has come
+    let plain = "SELECT count(*) FROM webhook_inbox WHERE position('Ωmega'::bytea in sealed) > 0";
+    assert_eq!(app.count(plain).await, 0);
+    app.clock.advance(Duration::days(31));
+    app.run_jobs().await;
+    assert_eq!(app.count("SELECT count(*) FROM webhook_inbox").await, 1, "GitHub's digest alone");
+}
+
+#[actix_web::test]
+async fn who_leaves_is_disabled_as_an_administrator_would() {
+    let app = TestApp::with_sources(&[]).await;
+    let (root, ada) = (app.administrator().await, app.member("ada@example.org").await);
+    let (bob, _) = app.token_member("bob@example.org").await;
+    let key = ada.api_key(&["documents:read"]).await.actor;
+    let gone = app.told(HR, "msg_1", &event("user.deactivated", &json!({ "email": "Ada@example.org", "id": 4711 }))).await;
+    let bobs = app.id_of("bob@example.org").await;
+    let gone_too = app.told(HR, "msg_2", &event("user.deactivated", &json!({ "id": bobs }))).await;
+    for id in [&gone, &gone_too] {
+        app.inbox_is(id, "processed").await;
+    }
+    assert_eq!((ada.get("/v1/me").await.status.as_u16(), bob.get("/v1/me").await.status.as_u16()), (401, 401));
+    assert_eq!(key.get("/v1/documents").await.status, 401, "keys end, too");
+    let events = root.get("/v1/audit/events?event=account.disabled").await.json();
+    let told: Vec<_> =
+        events["items"].as_array().unwrap().iter().map(|event| (event["detail"]["webhook"].clone(), event["detail"]["sessions"].clone())).collect();
+    assert_eq!(told, [(json!(gone_too), json!(1)), (json!(gone), json!(1))]);
+    assert_eq!(root.get(&format!("/v1/users/{bobs}")).await.json()["status"], "disabled");
+    // told again, by another message: nothing is left to do
+    let again = app.told(HR, "msg_3", &event("user.deactivated", &json!({ "email": "ada@example.org" }))).await;
+    app.inbox_is(&again, "processed").await;
+    assert_eq!(root.get("/v1/audit/events?event=account.disabled").await.json()["items"].as_array().unwrap().len(), 2);
+}
+
+/// What cannot be done now is done when it can.
+#[actix_web::test]
+async fn an_effect_that_fails_is_tried_again() {
+    let app = TestApp::with_sources(&[]).await;
+    let root = app.administrator().await;
+    let id = app.told(HR, "msg_1", &event("user.deactivated", &json!({ "email": "root@example.org" }))).await;
+    app.wait_for("the first try", async || (app.count("SELECT sum(attempts) FROM webhook_inbox").await == 1).then_some(())).await;
+    assert_eq!((app.inbox_state(&id).await.as_str(), root.get("/v1/me").await.status.as_u16()), ("waiting", 200), "there is no other administrator");
+    let successor = app.member_with("ada@example.org", "administrator").await;
+    app.clock.advance(Duration::seconds(11));
+    app.inbox_is(&id, "processed").await;
+    assert_eq!((root.get("/v1/me").await.status.as_u16(), successor.get("/v1/me").await.status.as_u16()), (401, 200));
+}
