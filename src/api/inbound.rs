@@ -56,7 +56,7 @@ pub struct Received {
 enum Stop {
     /// It does not hold: to be recorded.
     Refused(Reason),
-    /// It holds, or nobody could find out.
+    /// The body broke off; or it holds, and something else is in the way.
     Failed(ApiError),
 }
 
@@ -88,7 +88,13 @@ pub async fn receive(anyone: Anyone, state: Data<State>, source: Valid<Path<Sour
             Ok(answer)
         }
         Err(Stop::Refused(reason)) => Err(refuse(&state, source, &caller, reason).await?),
-        Err(Stop::Failed(error)) => Err(error),
+        Err(Stop::Failed(error)) => {
+            // all but a body that breaks off comes of a message that holds: its sender will try again
+            if error.code() != ErrorCode::Malformed {
+                rate_limit::give_back(&state, &spent).await?;
+            }
+            Err(error)
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use crate::support::{
     app::TestApp,
     webhooks::{HR, KEYED, by_github, by_stripe, event, signed},
 };
+use portcullis::platform::keyring::{Purpose, rows, signing::Algorithm, store as keys};
 use serde_json::json;
 use time::Duration;
 
@@ -80,4 +81,33 @@ async fn an_effect_that_fails_is_tried_again() {
     app.clock.advance(Duration::seconds(11));
     app.inbox_is(&id, "processed").await;
     assert_eq!((root.get("/v1/me").await.status.as_u16(), successor.get("/v1/me").await.status.as_u16()), (401, 200));
+}
+
+/// What webhooks said hangs on a key like everything that is sealed: it moves to the next one, and goes with a revoked one. What was spent stays
+/// spent.
+#[actix_web::test]
+async fn what_was_said_moves_to_the_next_key_and_goes_with_a_revoked_one() {
+    let app = TestApp::with_sources(&[]).await;
+    let (root, state) = (app.administrator().await, &app.state);
+    let body = event("room.booked", &json!({}));
+    let id = app.told(HR, "msg_1", &body).await;
+    app.inbox_is(&id, "processed").await;
+    let (purpose, path) = (Purpose::WebhookInbox, format!("/v1/webhooks/inbound/events/{id}"));
+    let mut transaction = state.pool.begin().await.unwrap();
+    keys::rotate(&mut transaction, &state.keyring, purpose, Algorithm::EdDsa, true, app.clock.now()).await.unwrap();
+    transaction.commit().await.unwrap();
+    state.keyring.reload(&state.pool).await.unwrap();
+    assert_eq!(root.get(&path).await.json()["body"], json!(body));
+    let walk = rows::reseal(&state.pool, &state.keyring, purpose, (10, rows::BATCH), |_| {}).await.unwrap();
+    assert!(walk.is_through && walk.unreadable == 0, "{walk:?}");
+    assert_eq!(app.count("SELECT count(*) FROM webhook_inbox WHERE key_version = 1").await, 0);
+    assert_eq!(root.get(&path).await.json()["body"], json!(body));
+
+    let mut transaction = state.pool.begin().await.unwrap();
+    keys::revoke(&mut transaction, &state.keyring, purpose, Algorithm::EdDsa, app.clock.now()).await.unwrap();
+    assert_eq!(rows::clear_revoked(&mut transaction, purpose, app.clock.now()).await.unwrap(), 1);
+    transaction.commit().await.unwrap();
+    let gone = root.get(&path).await.json();
+    assert_eq!((&gone["body"], &gone["webhook"]["state"]), (&json!(null), &json!("processed")));
+    assert_eq!(app.deliver("hr", &signed(&app, HR, "msg_1", &body), &body).await.status, 200);
 }
