@@ -18,7 +18,8 @@ COPY src src
 RUN touch src/main.rs src/lib.rs \
     && cargo build --release --locked \
     && install -D target/release/portcullis /image/usr/local/bin/portcullis \
-    && install -d /image/data /image/secrets/owner /image/secrets/login /image/secrets/service /image/secrets/mail
+    && install -d /image/data /image/secrets/owner /image/secrets/login /image/secrets/service /image/secrets/mail \
+        /image/secrets/redis /image/secrets/proxy /image/secrets/alerts
 
 # no shell, no packages: the C library, certificates of authorities, and a user that is nobody
 FROM gcr.io/distroless/cc-debian12:nonroot

@@ -1,5 +1,6 @@
-//! The secrets of the Compose deployment, made on its first start: a folder for each container, so that none sees another's. What is
+//! The secrets of the Compose deployments, made on their first start: a folder for each container, so that none sees another's. What is
 //! there already stays. Files are readable to whoever reaches their folder, because the containers run as different users.
+//! Practices 9.least-privilege, 12.sandbox. Tests: `tests/suite/journeys/deployment.rs`, `tests/cluster/edge.rs`.
 
 use crate::{
     platform::{
@@ -23,10 +24,25 @@ pub(super) struct Args {
     /// How the service reaches the mail server.
     #[arg(long, default_value = "mail")]
     mail_host: String,
+    /// Also what `docker-compose.cluster.yml` needs, in `redis`, `proxy` and `alerts`.
+    #[arg(long)]
+    cluster: bool,
+    /// How the nodes of a cluster reach Redis or Valkey; with a port, if it is another than 6379.
+    #[arg(long, default_value = "valkey")]
+    redis_host: String,
+    /// How people reach the proxy of a cluster.
+    #[arg(long, default_value = "localhost")]
+    site_host: String,
 }
 
+/// How the proxy calls whichever node it asks: the name in the nodes' certificate.
+const NODE: &str = "node";
+
+/// Of Redis what the service does there, and nothing else: two scripts a call at most, a mark that it can write, and what those run.
+const REDIS_POWERS: &str = "resetchannels ~portcullis:* -@all +evalsha +script|load +set +hget +hgetall +hdel +hincrby +pexpire +del";
+
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let Args { folder, database_host, mail_host } = args;
+    let Args { folder, database_host, mail_host, .. } = args;
     let address = |login: &str, password: &str| format!("postgres://{login}:{password}@{database_host}/portcullis");
     // the address follows its password, the mail server's files each other: where one is missing, all are made anew
     let password = folder.join("owner/password");
@@ -40,14 +56,44 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     make(folder, "owner/database-url", || address("portcullis_owner", &password))?;
     make(folder, "login/database-url", || address("portcullis_service", SecretToken::generate().expose()))?;
     make(folder, "service/key-encryption-key", || STANDARD.encode(crypto::random::<32>()))?;
-    let mail = ["service/mail-authority.pem", "mail/certificate.pem", "mail/key.pem"];
-    if !mail.iter().all(|name| folder.join(name).exists()) {
-        let issued = tls::issue_once(mail_host, &Clock::system())?;
-        for (name, contents) in mail.into_iter().zip([issued.authority, issued.certificate, issued.key]) {
-            write(folder, name, &contents)?;
-        }
+    issue(folder, mail_host, ["mail/certificate.pem", "mail/key.pem"], "service/mail-authority.pem")?;
+    if args.cluster { cluster(args) } else { Ok(()) }
+}
+
+/// Who reaches Redis, how nodes prove to the proxy who they are, and the proxy to people; what the mail server is known by to whoever sends alerts.
+fn cluster(args: &Args) -> anyhow::Result<()> {
+    let Args { folder, redis_host, site_host, .. } = args;
+    // the server gets a digest: of a random password that tells nothing
+    let (address, users) = ("service/redis-url", "redis/users.acl");
+    if ![address, users].iter().all(|name| folder.join(name).exists()) {
+        let password = SecretToken::generate();
+        let digest: String = crypto::sha256(password.expose().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        write(folder, users, &format!("user default off\nuser portcullis on #{digest} {REDIS_POWERS}\n"))?;
+        write(folder, address, &format!("redis://portcullis:{}@{redis_host}/0", password.expose()))?;
     }
-    Ok(())
+    issue(folder, NODE, ["service/certificate.pem", "service/key.pem"], "proxy/node-authority.pem")?;
+    issue(folder, site_host, ["proxy/certificate.pem", "proxy/key.pem"], "proxy/authority.pem")?;
+    let mail = folder.join("service/mail-authority.pem");
+    let authority = fs::read_to_string(&mail).with_context(|| format!("cannot read {}", mail.display()))?;
+    renew(folder, "alerts/mail-authority.pem", &authority)
+}
+
+/// A certificate and its key, and for those who must know it the authority that is no more. They belong to each other: where one is missing,
+/// all are made anew.
+fn issue(folder: &Path, host: &str, own: [&str; 2], authority: &str) -> anyhow::Result<()> {
+    if own.iter().chain([&authority]).all(|name| folder.join(name).exists()) {
+        return Ok(());
+    }
+    let issued = tls::issue_once(host, &Clock::system())?;
+    write(folder, authority, &issued.authority)?;
+    let [certificate, key] = own;
+    write(folder, certificate, &issued.certificate)?;
+    write(folder, key, &issued.key)
+}
+
+/// A copy, which follows what it was copied from.
+fn renew(folder: &Path, name: &str, contents: &str) -> anyhow::Result<()> {
+    if fs::read_to_string(folder.join(name)).is_ok_and(|old| old == contents) { Ok(()) } else { write(folder, name, contents) }
 }
 
 fn make(folder: &Path, name: &str, contents: impl FnOnce() -> String) -> anyhow::Result<()> {

@@ -244,10 +244,10 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Protocol(_) => true,
         // 08 connection, 53 resources, 57 operator intervention and time-outs, 40 serialization and deadlock, 28 credentials in
-        // rotation, 25P03 idle transaction ended, 55P03 lock not available
-        sqlx::Error::Database(error) => error
-            .code()
-            .is_some_and(|code| ["08", "53", "57", "40", "28"].iter().any(|class| code.starts_with(class)) || matches!(&*code, "25P03" | "55P03")),
+        // rotation, 25P03 idle transaction ended, 25006 a server that only reads (a standby, around a failover), 55P03 lock not available
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["08", "53", "57", "40", "28"].iter().any(|class| code.starts_with(class)) || matches!(&*code, "25P03" | "25006" | "55P03")
+        }),
         _ => false,
     }
 }

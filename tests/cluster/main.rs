@@ -1,11 +1,21 @@
-//! Two nodes on one database, around a Redis of their own that comes and goes; and a receiver of webhooks that is killed.
+//! Two nodes on one database, around a Redis of their own that comes and goes, and behind nginx with the configuration of
+//! `docker-compose.cluster.yml`; what becomes of requests, and of webhooks, when one of the parts is killed.
 //!
-//! `cargo test --features cluster --test cluster`; needs redis-server or valkey-server in the path.
+//! `cargo test --features cluster --test cluster`; needs redis-server or valkey-server, and nginx, in the path.
 
+mod edge;
+mod faults;
+mod guarded_redis;
 mod inbound_webhooks;
+mod load;
+mod nginx;
 mod quotas;
 mod redis_server;
 mod revocation;
+#[expect(dead_code, reason = "the interop tests', of which this needs a part")]
+#[path = "../interop/service.rs"]
+mod service;
+mod stack;
 #[expect(dead_code, reason = "the suite's, of which this needs a part")]
 #[path = "../suite/support/mod.rs"]
 mod support;

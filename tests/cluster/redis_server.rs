@@ -2,11 +2,14 @@
 
 use std::{
     net::TcpListener,
+    path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
 pub struct RedisServer {
     port: u16,
+    /// A file with who may do what, and the address of one who may.
+    guard: Option<(PathBuf, String)>,
     process: Option<Child>,
     folder: tempfile::TempDir,
 }
@@ -14,13 +17,24 @@ pub struct RedisServer {
 impl RedisServer {
     pub fn start() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut server = Self { port, process: None, folder: tempfile::tempdir().unwrap() };
+        let mut server = Self { port, guard: None, process: None, folder: tempfile::tempdir().unwrap() };
         server.revive();
         server
     }
 
+    /// With the configuration in `ops`, and what `portcullis secrets --cluster` makes for it.
+    pub fn guarded() -> (Self, tempfile::TempDir) {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let secrets = crate::nginx::secrets(&format!("127.0.0.1:{port}"));
+        let url = std::fs::read_to_string(secrets.path().join("service/redis-url")).unwrap();
+        let guard = Some((secrets.path().join("redis/users.acl"), url));
+        let mut server = Self { port, guard, process: None, folder: tempfile::tempdir().unwrap() };
+        server.revive();
+        (server, secrets)
+    }
+
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/0", self.port)
+        self.guard.as_ref().map_or_else(|| format!("redis://127.0.0.1:{}/0", self.port), |(_, url)| url.clone())
     }
 
     /// Ends it at once, and what it knew with it.
@@ -34,20 +48,27 @@ impl RedisServer {
     /// Starts it, empty, where it was.
     pub fn revive(&mut self) {
         let start = |program: &str| {
-            Command::new(program)
-                .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-                .current_dir(self.folder.path())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
+            let mut command = Command::new(program);
+            match &self.guard {
+                Some((users, _)) => command.arg(std::fs::canonicalize("ops/valkey.conf").unwrap()).arg("--aclfile").arg(users),
+                None => command.args(["--save", "", "--appendonly", "no"]),
+            };
+            command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"]);
+            command.current_dir(self.folder.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
         };
         let process = start("redis-server").or_else(|_| start("valkey-server"));
         self.process = Some(process.unwrap_or_else(|error| panic!("these tests need redis-server or valkey-server in the path ({error})")));
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-        while self.connection().is_none() {
+        while !self.answers() {
             assert!(std::time::Instant::now() < deadline, "redis-server does not answer on port {}", self.port);
             std::thread::yield_now();
         }
+    }
+
+    /// The guarded one lets nobody ping.
+    fn answers(&self) -> bool {
+        let opened = || redis::Client::open(self.url()).unwrap().get_connection();
+        self.connection().is_some() || self.guard.is_some() && opened().is_ok()
     }
 
     fn connection(&self) -> Option<redis::Connection> {

@@ -130,3 +130,24 @@ async fn an_outage_of_the_database_is_told_and_counted_once() {
     let counted = format!("portcullis_job_round_seconds_count{{job=\"letters\",outcome=\"failed\"}} {failed}\n");
     assert!(metrics.contains(&counted), "{counted}{metrics}");
 }
+
+/// Around a failover the connection may lead to a server that only reads: changes are refused and said to be worth another try, reads go on.
+#[actix_web::test]
+async fn a_server_that_only_reads_is_away_for_changes() {
+    let app = TestApp::start().await;
+    let ada = app.member("ada@example.org").await;
+    let name = app.database.feed.get_database().unwrap().to_owned();
+    let mut superuser = PgConnection::connect_with(&app.database.superuser).await.unwrap();
+    let mut only_reads = async |setting: &str| {
+        superuser.execute(AssertSqlSafe(format!("ALTER DATABASE {name} SET default_transaction_read_only = {setting}"))).await.unwrap();
+        let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+        superuser.execute(AssertSqlSafe(end)).await.unwrap();
+    };
+    let register = async || app.visitor().post("/v1/auth/register", serde_json::json!({ "email": "bob@example.org" })).await;
+    only_reads("on").await;
+    let refused = register().await;
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "5"), "{}", refused.text);
+    assert_eq!(ada.get("/v1/me").await.status, 200);
+    only_reads("off").await;
+    assert_eq!(register().await.status, 202);
+}
