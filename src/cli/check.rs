@@ -9,28 +9,30 @@ use crate::{
         keyring::{KeyEncryption, Keyring, KeyringError},
     },
     server::tls::Identity,
-    settings::{Environment, Settings, SettingsError, Tls, Values},
+    settings::{Environment, Settings, SettingsError, Sources, Tls, Values, sources},
     state::policies,
 };
 use anyhow::Context;
 use std::{fs, io::Write, path::Path};
 
 /// Settings that nothing speaks against. Development is asked less: what it lacks is made.
-pub(super) async fn settings() -> anyhow::Result<Settings> {
-    let values = Settings::process_values()?;
-    let settings = Settings::from_map(values.clone());
+pub(super) async fn settings() -> anyhow::Result<(Settings, Sources)> {
+    let (values, sources) = sources::resolve(Settings::process_values()?).await;
+    let settings = Settings::from_values(values.clone());
     if settings.as_ref().is_ok_and(|settings| settings.environment == Environment::Development) {
-        return Ok(settings?);
+        return Ok((settings?, sources));
     }
     let problems = problems(&settings, &values).await;
-    if problems.is_empty() { Ok(settings?) } else { Err(SettingsError(problems).into()) }
+    if problems.is_empty() { Ok((settings?, sources)) } else { Err(SettingsError(problems).into()) }
 }
 
 /// Judges the environment as production would, and prints what it finds.
 pub(super) async fn run() -> anyhow::Result<()> {
     let mut values = Settings::process_values()?;
     values.insert("PORTCULLIS_ENV".into(), "production".into());
-    let problems = problems(&Settings::from_map(values.clone()), &values).await;
+    let (values, sources) = sources::resolve(values).await;
+    sources.close().await;
+    let problems = problems(&Settings::from_values(values.clone()), &values).await;
     if !problems.is_empty() {
         return Err(SettingsError(problems).into());
     }
@@ -54,8 +56,7 @@ fn unfit_policies(values: &Values) -> anyhow::Result<()> {
 
 async fn problems(settings: &Result<Settings, SettingsError>, values: &Values) -> Vec<String> {
     let mut problems = settings.as_ref().err().map(|error| error.0.clone()).unwrap_or_default();
-    let is_given = |name: &str| values.get(name).is_some_and(|value| !value.is_empty());
-    if is_given("PORTCULLIS_OWNER_DATABASE_URL") || is_given("PORTCULLIS_OWNER_DATABASE_URL_FILE") {
+    if values.is_given("PORTCULLIS_OWNER_DATABASE_URL") || values.is_given("PORTCULLIS_OWNER_DATABASE_URL_FILE") {
         problems.push("PORTCULLIS_OWNER_DATABASE_URL is for `portcullis migrate` alone: the service must not have it".into());
     }
     if let Ok(Settings { tls: Tls::Files(paths), .. }) = settings {

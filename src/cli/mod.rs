@@ -4,6 +4,7 @@
 mod admin;
 mod audit;
 mod check;
+mod fresh_secrets;
 mod health;
 mod keys;
 mod secrets;
@@ -34,7 +35,7 @@ use crate::{
         tls::{self, Certificates, Identity, acme::Acme},
     },
     sessions::{revocation::Revocations, seen::Seen},
-    settings::{self, Database, Environment, Settings, Tls, database::Login},
+    settings::{self, Database, Environment, Settings, Sources, Tls, Values, database::Login, sources},
     state::{State, federation, fenced, in_hand, policies},
 };
 use anyhow::Context;
@@ -48,7 +49,10 @@ use std::{
     sync::Arc,
     thread,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 use tracing_subscriber::{EnvFilter, util::SubscriberInitExt};
 
 /// Files and sockets that are no clients': to the database, to the mail server, of operators.
@@ -96,14 +100,17 @@ impl Cli {
     /// Whatever kept it from its work, in words for the operator.
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command.unwrap_or(Command::Serve) {
-            Command::Serve => serve(check::settings().await?).await,
+            Command::Serve => {
+                let (settings, sources) = check::settings().await?;
+                serve(settings, sources).await
+            }
             Command::Check => check::run().await,
             Command::Health => health::run(),
             Command::Secrets(args) => secrets::run(&args),
-            Command::Migrate => migrate(&Settings::for_migration()?).await,
-            Command::Admin(command) => admin::run(command, &Settings::from_process()?).await,
-            Command::Audit(command) => audit::run(command, &Settings::from_process()?).await,
-            Command::Keys(command) => keys::run(command, &Settings::from_process()?).await,
+            Command::Migrate => migrate(&Settings::for_migration(values().await?)?).await,
+            Command::Admin(command) => admin::run(command, &Settings::from_values(values().await?)?).await,
+            Command::Audit(command) => audit::run(command, &Settings::from_values(values().await?)?).await,
+            Command::Keys(command) => keys::run(command, &Settings::from_values(values().await?)?).await,
             Command::Openapi => {
                 // a reader that has seen enough (`| head`) is no fault of ours
                 match writeln!(std::io::stdout(), "{}", api::document().to_pretty_json()?) {
@@ -113,6 +120,13 @@ impl Cli {
             }
         }
     }
+}
+
+/// The settings of the process, for a command that reads its secrets once.
+async fn values() -> anyhow::Result<Values> {
+    let (values, sources) = sources::resolve(Settings::process_values()?).await;
+    sources.close().await;
+    Ok(values)
 }
 
 /// The database in the settings, or a private one that lives as long as the second value.
@@ -146,6 +160,7 @@ async fn open(settings: &Settings, clock: &Clock) -> anyhow::Result<Opened> {
     }
     db::reach(&database.service).await.context("cannot reach the database (DATABASE_URL)")?;
     db::check_schema(&pool).await?;
+    db::claim(&pool, settings.environment.name(), clock.now()).await.context("cannot use the database (DATABASE_URL)")?;
     let keyring = Keyring::open(&pool, key_encryption(settings)?, settings.token_algorithm, clock.now()).await?;
     Ok(Opened { pool, connect, owner: database.owner, keyring, local })
 }
@@ -177,9 +192,8 @@ async fn bring_up_to_date(database: &Database) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn serve(settings: Settings) -> anyhow::Result<()> {
-    let environment = if settings.environment == Environment::Production { "production" } else { "development" };
-    let reports = settings.sentry_dsn.as_ref().map(|dsn| Reports::to(dsn, environment)).transpose()?;
+async fn serve(settings: Settings, sources: Sources) -> anyhow::Result<()> {
+    let reports = settings.sentry_dsn.as_ref().map(|dsn| Reports::to(dsn, settings.environment.name())).transpose()?;
     let filter = EnvFilter::try_new(&settings.log)?;
     telemetry::subscriber(settings.log_format, filter, std::io::stdout().is_terminal(), std::io::stdout, reports.clone())?.try_init()?;
     telemetry::log_panics();
@@ -196,7 +210,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         }
     });
     let (service, _local) = tokio::select! {
-        started = start(settings, recorder) => started?,
+        started = start(settings, sources, recorder) => started?,
         () = &mut order_to_stop => return Ok(()),
     };
     order_to_stop.await;
@@ -208,7 +222,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result<(Service, Option<LocalPostgres>)> {
+async fn start(settings: Settings, sources: Sources, recorder: PrometheusHandle) -> anyhow::Result<(Service, Option<LocalPostgres>)> {
     let clock = Clock::system();
     let policies = policies(settings.policies.as_deref())?;
     let Opened { pool, connect, keyring, local, .. } = open(&settings, &clock).await?;
@@ -231,7 +245,7 @@ async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result
         federation: federation(&settings)?,
         policies,
         settings: settings.clone(),
-        pool,
+        pool: pool.clone(),
         revocations: Revocations::default(),
         clock,
         keyring,
@@ -246,7 +260,9 @@ async fn start(settings: Settings, recorder: PrometheusHandle) -> anyhow::Result
         export_waits: Arc::default(),
         inbox_waits: Arc::default(),
     };
-    let service = Service::start(Parts { state, mailer, certificates, recorder, feed: connect })?;
+    let (changed, feed) = watch::channel(connect.clone());
+    let service = Service::start(Parts { state, mailer, certificates, recorder, feed })?;
+    tokio::spawn(fresh_secrets::follow(sources, fresh_secrets::Target { pool, connect, changed }));
     announce(&service, &settings, local.as_ref());
 
     Ok((service, local))
@@ -258,7 +274,7 @@ fn key_encryption(settings: &Settings) -> anyhow::Result<KeyEncryption> {
     if let Some(key) = settings.key_encryption_key.clone() {
         return Ok(KeyEncryption::new(key, previous));
     }
-    let path = private_folder(settings, "")?.join("key-encryption-key");
+    let path = private_folder(settings, "")?.join(settings::DEVELOPMENT_KEY);
     let text = files::read_or_create_private(&path, || Ok(STANDARD.encode(crypto::random::<32>())))
         .with_context(|| format!("cannot use {}", path.display()))?;
     let key = settings::parse_key(&text).map_err(|reason| anyhow::anyhow!("{} {reason}", path.display()))?;

@@ -65,7 +65,7 @@ pub struct Jobs {
 impl Jobs {
     /// Starts them on this thread's runtime.
     #[must_use]
-    pub fn start(state: &State, mailer: Mailer, feed: PgConnectOptions, buckets: Buckets, recorder: PrometheusHandle) -> Self {
+    pub fn start(state: &State, mailer: Mailer, feed: watch::Receiver<PgConnectOptions>, buckets: Buckets, recorder: PrometheusHandle) -> Self {
         let (stop, stopped) = watch::channel(false);
         let (mailer, memory) = (Arc::new(mailer), Arc::new(Memory::default()));
         let schedule = |name, period, wake: Option<&Arc<Notify>>| Schedule { name, period, wake: wake.cloned(), stopped: stopped.clone() };

@@ -1,6 +1,6 @@
 //! The database: one pool, the run-time role, migrations, and the line between "the database is away" and "we made a mistake".
 //!
-//! Practices 9.least-privilege (the service cannot change its own schema) and 4.dos (every wait has an end).
+//! Practices 9.least-privilege (the service cannot change its own schema), 9.per-environment (nor serve another's database) and 4.dos (every wait has an end).
 //! Attacks: `tests/suite/attacks/s09_secrets/`.
 
 use crate::platform::crypto::{self, Unsealable};
@@ -12,6 +12,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use std::time::Duration;
+use time::OffsetDateTime;
 
 /// The role that serves requests: no DDL. Migrations grant it, row by row, what it needs.
 pub const RUNTIME_ROLE: &str = "portcullis_runtime";
@@ -39,6 +40,17 @@ pub enum SchemaError {
     NotRuntime,
     /// Could not ask.
     #[error("the schema version cannot be read: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// The database is another environment's.
+#[derive(Debug, thiserror::Error)]
+pub enum ForeignError {
+    /// It was first used by this one.
+    #[error("it belongs to {0}, which used it first: give each environment a database of its own (docs/secrets.md says what to do with a copy)")]
+    Foreign(String),
+    /// Could not ask.
+    #[error("its environment cannot be read: {0}")]
     Database(#[from] sqlx::Error),
 }
 
@@ -122,6 +134,21 @@ pub async fn check_schema(pool: &PgPool) -> Result<(), SchemaError> {
     }
 }
 
+/// Marks the database as this environment's, if nobody did yet.
+///
+/// # Errors
+/// [`ForeignError`]; nothing is changed then.
+pub async fn claim(pool: &PgPool, environment: &str, now: OffsetDateTime) -> Result<(), ForeignError> {
+    sqlx::query!("INSERT INTO deployment (environment, marked_at) VALUES ($1, $2) ON CONFLICT DO NOTHING", environment, now).execute(pool).await?;
+    belongs_to(pool, environment).await
+}
+
+/// Refuses a database that another environment used first: its keys, accounts and secrets are that one's.
+async fn belongs_to(pool: &PgPool, environment: &str) -> Result<(), ForeignError> {
+    let owner = sqlx::query_scalar!("SELECT environment FROM deployment").fetch_optional(pool).await?;
+    owner.filter(|owner| owner != environment).map_or(Ok(()), |owner| Err(ForeignError::Foreign(owner)))
+}
+
 /// What makes a database unfit for production: it cannot be reached, its schema is behind, or the service's login could change its
 /// own walls. All that is found.
 pub async fn unfit(service: &PgConnectOptions) -> Vec<String> {
@@ -135,7 +162,10 @@ pub async fn unfit(service: &PgConnectOptions) -> Vec<String> {
         Err(error) => vec![format!("its login cannot be judged: {error}")],
     };
     let pool = pool(service.clone(), 1);
-    problems.extend(check_schema(&pool).await.err().map(|error| error.to_string()));
+    match check_schema(&pool).await {
+        Ok(()) => problems.extend(belongs_to(&pool, "production").await.err().map(|error| error.to_string())),
+        Err(error) => problems.push(error.to_string()),
+    }
     pool.close().await;
     problems
 }

@@ -17,11 +17,13 @@ use tracing_subscriber::{
 
 /// Libraries that tell what people sent, and up to which level each may speak. No setting goes beyond: whoever looks for a fault turns
 /// on everything.
-const HELD_BACK: [(&str, LevelFilter); 9] = [
+const HELD_BACK: [(&str, LevelFilter); 10] = [
     // errors with what could not be parsed in them
     ("actix_http", LevelFilter::OFF),
     // paths, where people put tokens, and why a query is wrong
     ("actix_web", LevelFilter::INFO),
+    // what AWS is asked and answers (its crates' names begin so)
+    ("aws_", LevelFilter::INFO),
     // malformed paths
     ("h2", LevelFilter::INFO),
     // the HTML that people write about themselves

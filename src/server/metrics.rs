@@ -90,6 +90,8 @@ pub const METRICS: &[Metric] = &[
     gauge("portcullis_inbox_oldest_seconds", "", "how long the oldest that waits has waited"),
     histogram("portcullis_job_round_seconds", "job outcome", "rounds of what runs by the clock: `ok`, `failed`"),
     counter("portcullis_policy_failures_total", "", "policy decisions that failed and were refusals: a policy or its input is wrong"),
+    counter("portcullis_secret_reads_total", "outcome", "rounds in which secrets that are kept elsewhere were read again: `ok`, `failed`"),
+    gauge("portcullis_secrets_waiting_for_restart", "", "secrets that changed where they are kept and are taken up at the next start only"),
     counter("portcullis_purged_total", "rows", "rows that were forgotten, by table"),
     counter("portcullis_log_redactions_total", "", "secrets and addresses that the log's filter took away: each is a fault in the code to be found"),
     gauge("portcullis_certificate_expires_seconds", "", "when the certificate of this service ends, in Unix time"),

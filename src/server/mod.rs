@@ -31,6 +31,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::{PgPool, postgres::PgConnectOptions};
 use std::{net::SocketAddr, thread};
 use tls::{Certificates, Ready};
+use tokio::sync::watch;
 
 /// How long running requests may take to finish after the order to stop, in seconds.
 const DRAIN_SECONDS: u64 = 15;
@@ -45,8 +46,8 @@ pub struct Parts {
     pub certificates: Option<Certificates>,
     /// Reads the metrics that the process records.
     pub recorder: PrometheusHandle,
-    /// Where the revocation feed is heard: the database, without a pooler in between.
-    pub feed: PgConnectOptions,
+    /// Where the revocation feed is heard: the database, without a pooler in between. Its password may change.
+    pub feed: watch::Receiver<PgConnectOptions>,
 }
 
 /// A running service.

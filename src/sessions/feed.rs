@@ -38,8 +38,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Who is to hear.
 #[derive(Clone)]
 pub struct Feed {
-    /// The database, without a pooler in between.
-    pub options: PgConnectOptions,
+    /// The database, without a pooler in between. Its password may change.
+    pub options: watch::Receiver<PgConnectOptions>,
     /// For the keyring.
     pub pool: PgPool,
     /// What was heard.
@@ -140,7 +140,8 @@ impl Feed {
     /// A pool of one, because that is what a listener takes; a new one each time, because a lost connection may be slow to die.
     async fn connect(&self, beats: &str) -> Result<PgListener, sqlx::Error> {
         let pool = PgPoolOptions::new().max_connections(1).test_before_acquire(false).max_lifetime(None).idle_timeout(None);
-        let mut listener = PgListener::connect_with(&pool.connect_lazy_with(self.options.clone())).await?;
+        let options = self.options.borrow().clone();
+        let mut listener = PgListener::connect_with(&pool.connect_lazy_with(options)).await?;
         listener.ignore_pool_close_event(true);
         listener.eager_reconnect(false);
         listener.listen_all([CHANNEL, beats]).await?;

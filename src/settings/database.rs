@@ -36,6 +36,19 @@ impl Settings {
     }
 }
 
+/// How the service connects after its password changed; `None`: the address is none, or differs in more than that, which waits for a
+/// restart.
+#[must_use]
+pub fn with_changed_password(current: &PgConnectOptions, url: &SecretString) -> Option<PgConnectOptions> {
+    let changed = url.expose_secret().parse::<PgConnectOptions>().ok()?;
+    let place = |options: &PgConnectOptions| {
+        let (host, socket, database) = (options.get_host().to_owned(), options.get_socket().cloned(), options.get_database().map(str::to_owned));
+        (host, socket, options.get_port(), options.get_username().to_owned(), database)
+    };
+    let password = password_in(url)?;
+    (place(&changed) == place(current)).then(|| current.clone().password(password.expose_secret()))
+}
+
 pub(super) fn read(read: &mut Reader, given: &mut Vec<Given>, is_production: bool) -> Option<Database> {
     const SERVICE: &str = "DATABASE_URL";
     const OWNER: &str = "PORTCULLIS_OWNER_DATABASE_URL";

@@ -7,7 +7,7 @@ use crate::{
     platform::outbound::address,
     settings::{Origin, reader::Reader, secrets::Given},
 };
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use std::collections::HashSet;
 use url::Url;
@@ -102,9 +102,11 @@ fn providers(read: &mut Reader, given: &mut Vec<Given>, is_production: bool) -> 
     found
 }
 
-fn provider(entry: ProviderEntry, is_production: bool) -> Result<ProviderSettings, &'static str> {
-    let ProviderEntry { name, preset, issuer, client_id, client_secret, trust_email, .. } = &entry;
-    if ![client_id, client_secret].iter().all(|text| (1..=LONGEST).contains(&text.len()) && !text.chars().any(char::is_control)) {
+fn provider(mut entry: ProviderEntry, is_production: bool) -> Result<ProviderSettings, &'static str> {
+    let secret = SecretString::from(std::mem::take(&mut entry.client_secret));
+    let client_secret = secret.expose_secret();
+    let ProviderEntry { name, preset, issuer, client_id, trust_email, .. } = &entry;
+    if ![client_id.as_str(), client_secret].iter().all(|text| (1..=LONGEST).contains(&text.len()) && !text.chars().any(char::is_control)) {
         return Err("needs a client_id and a client_secret of at most 500 bytes");
     }
     let is_overridden =
@@ -128,7 +130,7 @@ fn provider(entry: ProviderEntry, is_production: bool) -> Result<ProviderSetting
         (Some(true), Trust::Never) => Trust::Verified,
         (_, default) => default,
     };
-    Ok(ProviderSettings { name: name.clone(), protocol, client_id: client_id.clone(), client_secret: client_secret.clone().into(), trust })
+    Ok(ProviderSettings { name: name.clone(), protocol, client_id: client_id.clone(), client_secret: secret, trust })
 }
 
 fn github(entry: &ProviderEntry) -> Result<GitHubAddresses, &'static str> {

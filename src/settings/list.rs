@@ -7,7 +7,8 @@ pub struct Setting {
     pub name: &'static str,
     /// What holds when it is not set, in the form in which it would be set.
     pub default: Option<&'static str>,
-    /// Whether it is a secret: never shown, and also read from the file that `<name>_FILE` names.
+    /// Whether it is a secret: never shown, and also read from where it is kept ([`super::sources`]), as from the file that `<name>_FILE`
+    /// names.
     pub secret: bool,
     /// What it does, with unit and range.
     pub about: &'static str,
@@ -113,6 +114,19 @@ pub const SETTINGS: &[Setting] = &[
         "PORTCULLIS_SENTRY_DSN",
         "where faults are reported, as Sentry gives it: `https://key@host/project`; reports have no personal data. Without it nothing is sent",
     ),
+    setting(
+        "PORTCULLIS_SECRETS_REFRESH_SECONDS",
+        "300",
+        "secrets that are kept in files, Vault or AWS are read again, 1 to 86400, or `off`: [docs/secrets.md](docs/secrets.md)",
+    ),
+    setting("PORTCULLIS_SECRETS_WAIT_SECONDS", "30", "how long a start waits for Vault or AWS while they are away, 0 to 600"),
+    optional("PORTCULLIS_VAULT_URL", "Vault for secrets that are set as `vault:mount/path#field`, an https:// address without a path"),
+    optional("PORTCULLIS_VAULT_NAMESPACE", "namespace within it"),
+    optional("PORTCULLIS_VAULT_CA_FILE", "certificates that Vault is trusted by, PEM; otherwise the public authorities"),
+    secret("PORTCULLIS_VAULT_TOKEN", "opens Vault, if no role does"),
+    optional("PORTCULLIS_VAULT_ROLE_ID", "opens Vault as an AppRole, together with the secret id"),
+    secret("PORTCULLIS_VAULT_SECRET_ID", "secret id of the role"),
+    setting("PORTCULLIS_VAULT_APPROLE_MOUNT", "approle", "where Vault has its AppRoles"),
     optional("PORTCULLIS_WORKERS", "server threads, 1 to 512; otherwise one a core"),
     setting("PORTCULLIS_BODY_LIMIT", "65536", "largest request body in bytes, 1024 to 10485760"),
     setting("PORTCULLIS_HEADER_LIMIT", "16384", "largest target and header fields of a request in bytes, 4096 to 65536"),

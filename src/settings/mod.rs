@@ -3,6 +3,7 @@
 //! Practices 9.never-hardcode, 9.per-environment. Tests: `tests/suite/contract/settings.rs`.
 
 pub mod database;
+mod environment;
 pub mod federation;
 pub mod inbound;
 pub mod limits;
@@ -12,21 +13,27 @@ pub mod origin;
 mod reader;
 mod redis;
 mod secrets;
+pub mod sources;
 pub mod tls;
+mod values;
 pub mod webhook_endpoints;
 
 pub use database::Database;
+pub use environment::Environment;
 pub use federation::Federated;
 pub use inbound::Inbound;
 pub use limits::{Alerts, Connections, Documents, Hashing, Quotas, Terms};
 pub use operators::Operators;
 pub use origin::Origin;
 pub use reader::SettingsError;
+pub use secrets::DEVELOPMENT_KEY;
+pub use sources::Sources;
 pub use tls::{Acme, Profile, Redirecting, Tls, TlsFiles};
+pub use values::Values;
 pub use webhook_endpoints::WebhookEndpoints;
 
 use crate::{
-    credentials::{api_key::Realm, passkey::RelyingParty},
+    credentials::passkey::RelyingParty,
     platform::{
         keyring::{KeyBytes, LONGEST_DEVICE_LIFE, signing::Algorithm},
         mail::Transport,
@@ -42,29 +49,6 @@ use secrecy::{ExposeSecret, SecretString};
 use secrets::{Given, password_in};
 use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 use tls::{TLS_CERTIFICATE, TLS_KEY};
-
-/// What is made and what is demanded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Environment {
-    /// Whatever is missing is made under the data folder.
-    Development,
-    /// Whatever is missing is an error.
-    Production,
-}
-
-impl Environment {
-    /// Which API keys count.
-    #[must_use]
-    pub fn realm(self) -> Realm {
-        match self {
-            Self::Development => Realm::Dev,
-            Self::Production => Realm::Live,
-        }
-    }
-}
-
-/// Settings by name, as they were given.
-pub type Values = HashMap<String, String>;
 
 /// The whole tree.
 pub struct Settings {
@@ -155,37 +139,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the process's environment, and in development the file `.env` for what the environment does not say.
-    ///
-    /// # Errors
-    /// Everything that is wrong with the settings by themselves, in one error.
-    pub fn from_process() -> Result<Self, SettingsError> {
-        Self::from_map(Self::process_values()?)
-    }
-
-    /// The same for `migrate`, which needs no secret of the service but a database.
-    ///
-    /// # Errors
-    /// Everything that is wrong, in one error.
-    pub fn for_migration() -> Result<Self, SettingsError> {
-        let mut values = Self::process_values()?;
-        // the owner's address alone is enough
-        for (own, owners) in [("DATABASE_URL", "PORTCULLIS_OWNER_DATABASE_URL"), ("DATABASE_URL_FILE", "PORTCULLIS_OWNER_DATABASE_URL_FILE")] {
-            let is_set = |name: &str| values.get(name).is_some_and(|text: &String| !text.is_empty());
-            if !is_set("DATABASE_URL") && !is_set("DATABASE_URL_FILE") && is_set(owners) {
-                values.extend(values.get(owners).cloned().map(|url| (own.to_owned(), url)));
-            }
-        }
-        Self::from_values(values, &["DATABASE_URL"])
-    }
-
-    /// The settings in the environment and, in development, in `.env`.
+    /// The settings in the environment and, in development, in `.env`: as they are, with references where secrets are kept elsewhere
+    /// ([`sources::resolve`]).
     ///
     /// # Errors
     /// When `.env` cannot be read.
     pub fn process_values() -> Result<Values, SettingsError> {
-        // what is no UTF-8 cannot be a setting's value, and its name cannot start like one
-        let mut values: Values = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
+        let mut values = Values::of_process();
         if values.get("PORTCULLIS_ENV").is_none_or(|environment| environment != "production") {
             match dotenvy::from_path_iter(".env") {
                 Ok(lines) => {
@@ -195,7 +155,7 @@ impl Settings {
                         if name == "PORTCULLIS_ENV" && value == "production" {
                             return Err(SettingsError(vec![".env is for development: set PORTCULLIS_ENV=production in the environment".into()]));
                         }
-                        values.entry(name).or_insert(value);
+                        values.insert_new(name, value);
                     }
                 }
                 Err(error) if error.not_found() => {}
@@ -208,12 +168,30 @@ impl Settings {
     /// Reads settings from a map.
     ///
     /// # Errors
-    /// Everything that is wrong, in one error.
-    pub fn from_map(values: Values) -> Result<Self, SettingsError> {
-        Self::from_values(values, &DEMANDED_IN_PRODUCTION)
+    /// Everything that is wrong with the settings by themselves, in one error.
+    pub fn from_map(values: HashMap<String, String>) -> Result<Self, SettingsError> {
+        Self::from_values(values.into_iter().collect())
     }
 
-    fn from_values(values: Values, demanded_in_production: &[&str]) -> Result<Self, SettingsError> {
+    /// Reads settings.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the settings by themselves, in one error.
+    pub fn from_values(values: Values) -> Result<Self, SettingsError> {
+        Self::demanding(values, &DEMANDED_IN_PRODUCTION)
+    }
+
+    /// The same for `migrate`, which needs no secret of the service but a database.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in one error.
+    pub fn for_migration(mut values: Values) -> Result<Self, SettingsError> {
+        // the owner's address alone is enough
+        values.lend("PORTCULLIS_OWNER_DATABASE_URL", "DATABASE_URL");
+        Self::demanding(values, &["DATABASE_URL"])
+    }
+
+    fn demanding(values: Values, demanded_in_production: &[&str]) -> Result<Self, SettingsError> {
         let (mut read, mut given) = (Reader::new(values), Vec::new());
         // a word that is neither starts nothing; what only production demands would hide it
         let environment = read.value("PORTCULLIS_ENV", Environment::Development, |text| match text {
@@ -224,6 +202,8 @@ impl Settings {
         let is_production = environment == Environment::Production;
         // `migrate` needs no secret of the service, and judges none
         let is_service = demanded_in_production.contains(&TLS_CERTIFICATE);
+        // they were used before this, to read the others: what is wrong with them is told here
+        sources::rules(&mut read, &mut given);
         let tls = tls::read(&mut read, is_production, is_service);
         if is_production {
             read.demand(
@@ -326,7 +306,8 @@ impl Settings {
 /// What the reader found, and what production has against the secrets.
 fn all_problems(mut read: Reader, given: &[Given], is_judged: bool) -> SettingsError {
     if is_judged {
-        for (name, reason) in secrets::judge(given) {
+        let data = read.value("PORTCULLIS_DATA_DIR", PathBuf::new(), |text| Ok::<_, &str>(text.into()));
+        for (name, reason) in secrets::judge(given, &data) {
             read.refuse(name, reason);
         }
     }
@@ -369,10 +350,11 @@ pub fn parse_key(text: &str) -> Result<KeyBytes, &'static str> {
     let bytes = zeroize::Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| MALFORMED)?);
     let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| MALFORMED)?;
     // 32 random bytes have fewer than 16 different values, or fewer than 16 different steps, about once in 10^13 keys: this is
-    // somebody's placeholder
+    // somebody's placeholder; and 32 bytes of text about once in 10^13, this is a password or a key in hexadecimals
+    let is_text = key.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
     let different = key.iter().collect::<std::collections::HashSet<_>>().len();
     let steps = key.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect::<std::collections::HashSet<_>>().len();
-    if different < 16 || steps < 16 { Err("is not random (openssl rand -base64 32)") } else { Ok(KeyBytes::new(key)) }
+    if is_text || different < 16 || steps < 16 { Err("is not random (openssl rand -base64 32)") } else { Ok(KeyBytes::new(key)) }
 }
 
 fn smtp(read: &mut Reader, given: &mut Vec<Given>) -> Option<Transport> {

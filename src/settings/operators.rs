@@ -35,7 +35,7 @@ impl Settings {
     /// # Errors
     /// When it is none.
     pub fn operator_listen_in(values: &Values) -> Result<Option<SocketAddr>, SettingsError> {
-        let own = values.get(LISTEN).map(|value| (LISTEN.to_owned(), value.clone()));
+        let own = values.get(LISTEN).map(|value| (LISTEN.to_owned(), value.to_owned()));
         let mut read = Reader::new(own.into_iter().collect());
         let address = read.optional(LISTEN, optional_address);
         address.ok_or_else(|| read.into_error())

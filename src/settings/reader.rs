@@ -1,9 +1,18 @@
 //! Reads settings by name and remembers everything that is wrong with them, so that one start shows all mistakes.
 //! A secret's value never enters a message (practice 9.never-hardcode).
 
-use crate::settings::list::{SETTINGS, Setting};
-use secrecy::SecretString;
-use std::{collections::HashMap, fmt, ops::RangeInclusive, str::FromStr};
+use crate::settings::{
+    list::{SETTINGS, Setting},
+    sources::{Reference, file},
+    values::{Given, Values},
+};
+use secrecy::{ExposeSecret, SecretString};
+use std::{
+    fmt,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 /// Everything that is wrong with the settings.
 #[derive(Debug, thiserror::Error)]
@@ -17,15 +26,15 @@ impl fmt::Display for SettingsError {
 }
 
 pub(super) struct Reader {
-    values: HashMap<String, String>,
+    values: Values,
     problems: Vec<String>,
 }
 
 impl Reader {
-    pub(super) fn new(values: HashMap<String, String>) -> Self {
+    pub(super) fn new(values: Values) -> Self {
         let is_known = |name: &str| SETTINGS.iter().any(|known| name == known.name || known.secret && name.strip_suffix("_FILE") == Some(known.name));
         let mut problems: Vec<String> = values
-            .keys()
+            .names()
             .filter(|name| name.starts_with("PORTCULLIS_") && !is_known(name))
             .map(|name| format!("{name} is no setting{}", nearest(name).map(|known| format!(" (did you mean {known}?)")).unwrap_or_default()))
             .collect();
@@ -40,7 +49,7 @@ impl Reader {
     /// Refuses names that nobody set, be it by value or by file.
     pub(super) fn demand<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
         for name in names {
-            if !self.is_given(name) && !self.is_given(&format!("{name}_FILE")) {
+            if !self.is_given(name) && self.values.file_of(name).is_none() {
                 self.refuse(name, "must be set in production");
             }
         }
@@ -48,19 +57,28 @@ impl Reader {
 
     /// Whether somebody set it.
     pub(super) fn is_given(&self, name: &str) -> bool {
-        self.values.get(name).is_some_and(|text| !text.is_empty())
+        self.values.is_given(name)
+    }
+
+    /// The file that has a secret, if it is in one.
+    pub(super) fn file_of(&self, name: &str) -> Option<PathBuf> {
+        self.values.file_of(name).map(Into::into)
     }
 
     /// Notes a problem that is about more than one setting's form.
     pub(super) fn refuse(&mut self, name: &str, reason: impl fmt::Display) {
-        self.problems.push(format!("{name} {reason}"));
+        let problem = format!("{name} {reason}");
+        // one secret may be asked for under two names
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     /// The text of a setting. An empty variable counts as unset, as in Compose files.
     fn text(&self, name: &'static str) -> Option<String> {
         let setting: Option<&Setting> = SETTINGS.iter().find(|setting| setting.name == name);
         debug_assert!(setting.is_some(), "{name} is missing in SETTINGS");
-        let given = self.values.get(name).filter(|text| !text.is_empty()).cloned();
+        let given = self.values.get(name).filter(|text| !text.is_empty()).map(str::to_owned);
         given.or_else(|| setting.and_then(|setting| setting.default).map(str::to_owned))
     }
 
@@ -108,29 +126,27 @@ impl Reader {
             .collect()
     }
 
-    /// A secret: its value, or the contents of the file that `<name>_FILE` names (without the last line end).
+    /// A secret: its value, what was read where it is kept, or the contents of the file that `<name>_FILE` names (without the last line
+    /// end).
     pub(super) fn secret(&mut self, name: &'static str) -> Option<SecretString> {
-        let file_setting = format!("{name}_FILE");
-        let file = self.values.get(&file_setting).filter(|text| !text.is_empty()).cloned();
-        match (self.text(name), file) {
-            (Some(_), Some(_)) => {
-                self.refuse(name, format_args!("and {file_setting} are both set"));
-                None
-            }
-            (Some(value), None) => Some(value.into()),
-            (None, Some(path)) => match std::fs::read_to_string(&path) {
-                Ok(text) if !text.trim().is_empty() => Some(text.trim_end_matches(['\r', '\n']).into()),
-                Ok(_) => {
-                    self.refuse(&file_setting, format_args!("names an empty file: {path}"));
-                    None
-                }
-                Err(error) => {
-                    self.refuse(&file_setting, format_args!("cannot be read: {path}: {error}"));
-                    None
-                }
+        match (self.values.secret(name).cloned(), self.file_of(name)) {
+            (Some(Given::Here(_)), Some(_)) => self.refuse(name, format_args!("and {name}_FILE are both set")),
+            (Some(Given::Here(text)), None) => match Reference::parse(text.expose_secret()) {
+                None => return Some(text),
+                Some(Err(reason)) => self.refuse(name, reason),
+                // what opens a manager, or settings that were given to a test as they are
+                Some(Ok(_)) => self.refuse(name, "is kept in a manager, which is not asked for it"),
             },
-            (None, None) => None,
+            (Some(Given::Read(text)), _) => return Some(text),
+            (Some(Given::Unread(named, reason)), _) => self.refuse(&named, reason),
+            (None, Some(path)) => return self.in_file(name, &path),
+            (None, None) => {}
         }
+        None
+    }
+
+    fn in_file(&mut self, name: &str, path: &Path) -> Option<SecretString> {
+        file::read(path).inspect_err(|reason| self.refuse(&format!("{name}_FILE"), reason)).ok()
     }
 }
 

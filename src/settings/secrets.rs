@@ -1,12 +1,16 @@
-//! What production refuses in a secret, however it was set: placeholders, short ones, and one that serves twice (whoever learns the
-//! one has the other). Judged by text, so that no rule depends on where the secret goes. A secret never enters a message.
+//! What production refuses in a secret, however it was set: placeholders, short ones, development's, and one that serves twice (whoever
+//! learns the one has the other). Judged by text, so that no rule depends on where the secret goes. A secret never enters a message.
 //! Practices 9.never-hardcode, 9.per-environment. Tests: `tests/suite/contract/production.rs`.
 
-use crate::settings::reader::Reader;
+use crate::{
+    platform::crypto,
+    settings::{list::SETTINGS, reader::Reader},
+};
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
-use std::collections::HashSet;
+use std::{collections::HashSet, fs, path::Path};
 use url::Url;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Passwords that machines use are made by machines: 16 characters are no burden.
 const SHORTEST: usize = 16;
@@ -27,6 +31,9 @@ const SAMPLES: [&str; 12] = [
     "12345678",
 ];
 
+/// The key-encryption key that development makes, in its data folder.
+pub const DEVELOPMENT_KEY: &str = "key-encryption-key";
+
 /// A secret and the setting that it came from.
 pub(super) struct Given {
     pub name: &'static str,
@@ -38,6 +45,7 @@ pub(super) fn password_in(url: &SecretString) -> Option<SecretString> {
     let url = Url::parse(url.expose_secret()).ok()?;
     let parameter = url.query_pairs().filter(|(name, _)| name == "password").last().map(|(_, value)| value.into_owned());
     let password = parameter.or_else(|| Some(percent_decode_str(url.password()?).decode_utf8().ok()?.into_owned()));
+    String::from(url).zeroize();
     password.map(Into::into)
 }
 
@@ -55,9 +63,10 @@ pub(super) fn sentry_dsn(read: &mut Reader) -> Option<SecretString> {
     None
 }
 
-/// What is wrong, by setting.
-pub(super) fn judge(all: &[Given]) -> Vec<(&'static str, String)> {
+/// What is wrong, by setting. `data`: where development keeps what it makes.
+pub(super) fn judge(all: &[Given], data: &Path) -> Vec<(&'static str, String)> {
     let mut problems = Vec::new();
+    let developments = fs::read_to_string(data.join(DEVELOPMENT_KEY)).map(Zeroizing::new).ok();
     for (at, Given { name, secret }) in all.iter().enumerate() {
         let text = secret.expose_secret();
         let lower = text.to_lowercase();
@@ -65,6 +74,12 @@ pub(super) fn judge(all: &[Given]) -> Vec<(&'static str, String)> {
             problems.push((*name, "looks like a placeholder".to_owned()));
         } else if text.chars().count() < SHORTEST {
             problems.push((*name, format!("has a secret of fewer than {SHORTEST} characters")));
+        }
+        if developments.as_ref().is_some_and(|developments| crypto::equal(developments.trim().as_bytes(), text.trim().as_bytes())) {
+            problems.push((*name, format!("is the key that development made ({})", data.join(DEVELOPMENT_KEY).display())));
+        }
+        if SETTINGS.iter().any(|setting| setting.default == Some(text)) {
+            problems.push((*name, "stands in .env.example".to_owned()));
         }
         if let Some(other) = all[..at].iter().find(|other| other.secret.expose_secret() == text) {
             problems.push((*name, format!("has the same secret as {}", other.name)));

@@ -1,7 +1,7 @@
 //! Other people's programs judge the service as it is built: libraries that verify its tokens, a fuzzer, a TLS scanner, slow and
-//! hostile clients.
+//! hostile clients; and a stand-in for AWS, with the feature `aws`.
 //!
-//! `cargo test --features interop --test interop`; needs Node.js 20, npm, Python 3.11 with venv and their package registries on the
+//! `cargo test --features aws,interop --test interop`; needs Node.js 20, npm, Python 3.11 with venv and their package registries on the
 //! first run, and slowhttptest, h2load and oathtool (Debian: slowhttptest, nghttp2-client, oathtool). What is installed lies under `target/tmp/interop`.
 
 mod certificates;
@@ -13,6 +13,8 @@ mod openid_provider;
 mod passkeys;
 mod provider;
 mod scanners;
+#[cfg(feature = "aws")]
+mod secrets_manager;
 mod service;
 mod slow_clients;
 mod verifiers;

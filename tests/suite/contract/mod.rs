@@ -8,7 +8,7 @@ mod event_details;
 mod log_lines;
 mod metrics;
 mod practices;
-mod production;
+pub mod production;
 mod protocols;
 mod quotas;
 mod settings;

@@ -11,7 +11,7 @@ use std::{collections::HashMap, fs, path::Path};
 const KEY: &str = "3q2+7wH1Jm0Yb8rN5xKfPzQvUoWc4TgLsAiEdRjXh9k=";
 
 /// Settings that nothing speaks against, but for those that a test changes.
-fn production(changed: &[(&str, &str)]) -> HashMap<String, String> {
+pub fn production(changed: &[(&str, &str)]) -> HashMap<String, String> {
     let fine = [
         ("PORTCULLIS_ENV", "production"),
         ("DATABASE_URL", "postgres://service:Vb7kQ2mZx9TfLw4RnJ8c@db.internal/portcullis?sslmode=verify-full"),
@@ -54,6 +54,11 @@ fn unsafe_secrets_are_refused_and_not_shown() {
         ("DATABASE_URL", "postgres://service:Hc5rWq8nYt3LkVd6Bz@db/p", "has the same secret as DATABASE_URL"),
         ("PORTCULLIS_SMTP_URL", "smtps://accounts:postgres@mail", "PORTCULLIS_SMTP_URL looks like a placeholder"),
         ("PORTCULLIS_KEY_ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "PORTCULLIS_KEY_ENCRYPTION_KEY is not random"),
+        ("PORTCULLIS_KEY_ENCRYPTION_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "PORTCULLIS_KEY_ENCRYPTION_KEY is not random"),
+        ("PORTCULLIS_KEY_ENCRYPTION_KEY", "d2V0IGdyYXZlbCwgdGluIG1vb24hICBtYWRlIHVwIDQ=", "PORTCULLIS_KEY_ENCRYPTION_KEY is not random"),
+        ("PORTCULLIS_VAULT_TOKEN", "hvs.Wq7xN2b", "PORTCULLIS_VAULT_TOKEN has a secret of fewer than 16"),
+        ("PORTCULLIS_VAULT_SECRET_ID", KEY, "has the same secret as PORTCULLIS_VAULT_SECRET_ID"),
+        ("PORTCULLIS_SMTP_URL", "smtps://accounts:https:%2F%2Flocalhost:8443@mail", "PORTCULLIS_SMTP_URL stands in .env.example"),
         ("DATABASE_URL", "postgres://service:Vb7kQ2mZx9TfLw4RnJ8c@db/p?password=changeme", "DATABASE_URL looks like a placeholder"),
         ("DATABASE_URL", "postgres://service:Vb7kQ2mZx9TfLw4RnJ8c@db/p?sslmode=require", "without TLS that knows the server"),
         ("DATABASE_URL", "postgres://service:Vb7kQ2mZx9TfLw4RnJ8c@db/p", "without TLS that knows the server"),

@@ -139,8 +139,9 @@ async fn a_first_start_makes_everything_and_the_service_owns_nothing() {
     let sessions = "SELECT usesysid::regrole::text FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'portcullis'";
     let logins: Vec<String> = sqlx::query_scalar(sessions).fetch_all(&mut superuser).await.unwrap();
     assert!(logins.contains(&service), "{logins:?}");
-    let powers = portcullis::platform::db::unfit(&made_url(&secrets).parse().unwrap()).await;
-    assert_eq!(powers, Vec::<String>::new());
+    let problems = portcullis::platform::db::unfit(&made_url(&secrets).parse().unwrap()).await;
+    let is_developments = matches!(&problems[..], [only] if only.starts_with("it belongs to development"));
+    assert!(is_developments, "its login may do no more than it must; the file is for trying: {problems:?}");
 
     assert!(Command::new("kill").args(["-TERM", &running.id().to_string()]).status().unwrap().success());
     wait_until("it ends", || running.try_wait().unwrap().is_some());

@@ -9,6 +9,7 @@ mod documents;
 mod faults;
 mod first_light;
 mod inbound_webhooks;
+pub mod kept_secrets;
 mod nodes;
 mod passkeys;
 mod personal_data;

@@ -172,7 +172,14 @@ impl TestApp {
 
         let mailer = Mailer { transport: Transport::Files(mailbox.path().into()), from: "portcullis@localhost".parse().unwrap() };
         let recorder = PrometheusBuilder::new().build_recorder().handle();
-        let service = Service::start(Parts { state: state.clone(), mailer, certificates, recorder, feed: database.feed.clone() }).unwrap();
+        let service = Service::start(Parts {
+            state: state.clone(),
+            mailer,
+            certificates,
+            recorder,
+            feed: tokio::sync::watch::channel(database.feed.clone()).1,
+        })
+        .unwrap();
         let app = Self { database, state, clock, service, client, authority, mailbox };
         app.wait_for("the revocation feed", async || app.state.revocations.is_trusted().then_some(())).await;
         app

@@ -15,6 +15,8 @@ pub mod provider;
 pub mod relay;
 pub mod smtp;
 pub mod sources;
+pub mod vault;
+pub mod watched;
 pub mod webhooks;
 pub mod wire;
 pub mod world;
