@@ -332,12 +332,9 @@ impl Keys {
             }
         }
         for (&purpose, &version) in &before.making {
-            if !self.making.contains_key(&purpose) {
-                self.making.insert(purpose, version);
-                let known = before.all.get(&(purpose, version)).map(|entry| Entry { state: KeyState::Revoked, ..entry.clone() });
-                if let (None, Some(known)) = (self.all.get(&(purpose, version)), known) {
-                    self.all.insert((purpose, version), known);
-                }
+            let making = *self.making.entry(purpose).or_insert(version);
+            if let Some(known) = before.all.get(&(purpose, version)).filter(|_| making == version) {
+                self.all.entry((purpose, version)).or_insert_with(|| Entry { state: KeyState::Revoked, ..known.clone() });
             }
         }
     }

@@ -5,6 +5,7 @@ mod api_document;
 mod data_exposure;
 mod errors;
 mod event_details;
+mod keys;
 mod log_lines;
 mod metrics;
 mod practices;

@@ -14,6 +14,7 @@ mod nodes;
 mod passkeys;
 mod personal_data;
 mod recovery;
+mod rotation;
 mod second_factor;
 mod social;
 pub mod the_binary;

@@ -4,6 +4,7 @@ mod forged_api_keys;
 mod keys_for_people_only;
 mod lying_vault;
 mod outlived_api_keys;
+mod outlived_keys;
 mod schema_change_by_the_service;
 mod shown_secrets;
 mod stolen_api_key;
