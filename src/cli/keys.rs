@@ -249,6 +249,7 @@ async fn list(pool: &PgPool, purpose: Option<Purpose>, now: OffsetDateTime) -> a
     for key in store::list(&mut connection).await?.iter().filter(|key| purpose.is_none_or(|purpose| purpose.name() == key.purpose)) {
         let until = match key.accepted_until {
             Some(until) if until > now => format!(", accepted until {}", shown(until)),
+            Some(_) if Purpose::named(&key.purpose).is_some_and(|of| of.rotation().overlap().is_none()) => ", about to end".to_owned(),
             Some(_) => ", not accepted any more".to_owned(),
             None => String::new(),
         };

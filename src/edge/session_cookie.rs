@@ -57,7 +57,9 @@ pub(super) fn session_cookie<B: MessageBody + 'static>(
     move |mut request, next| {
         let keys = state.keyring.all_accepted(Purpose::SessionCookie, state.clock.now());
         take_over(&keys, &mut request);
-        let middleware = middleware(&state, &under_key);
+        // where this node knows no key that counts, it makes cookies that nobody takes, it neither
+        let making = keys.into_iter().next().unwrap_or_else(|| state.keyring.active(Purpose::SessionCookie));
+        let middleware = middleware(&state, &under_key, &making);
         async move {
             let service = middleware.new_transform(next).await.map_err(|()| ApiError::internal(anyhow!("no session middleware")))?;
             service.call(request).await
@@ -66,12 +68,11 @@ pub(super) fn session_cookie<B: MessageBody + 'static>(
     }
 }
 
-fn middleware(state: &State, under_key: &UnderKey) -> Rc<SessionMiddleware<PostgresStore>> {
-    let (version, key) = state.keyring.active(Purpose::SessionCookie);
+fn middleware(state: &State, under_key: &UnderKey, (version, key): &(i32, KeyBytes)) -> Rc<SessionMiddleware<PostgresStore>> {
     let mut known = under_key.borrow_mut();
     match &*known {
-        Some((of, middleware)) if *of == version => Rc::clone(middleware),
-        _ => Rc::clone(&known.insert((version, Rc::new(under(state, &key)))).1),
+        Some((of, middleware)) if of == version => Rc::clone(middleware),
+        _ => Rc::clone(&known.insert((*version, Rc::new(under(state, key)))).1),
     }
 }
 
@@ -105,9 +106,13 @@ fn take_over(keys: &[(i32, KeyBytes)], request: &mut ServiceRequest) {
         jar.add_original(sent.clone());
         Some((at, jar.private(&cookie_key(key)).get(COOKIE)?))
     });
+    let Some((_, making)) = keys.first() else {
+        request.headers_mut().remove(header::COOKIE);
+        return;
+    };
     if let Some((1.., plain)) = made_by.next() {
         let mut jar = CookieJar::new();
-        jar.private_mut(&cookie_key(&keys[0].1)).add(plain);
+        jar.private_mut(&cookie_key(making)).add(plain);
         let own = jar.get(COOKIE).map(|cookie| cookie.encoded().stripped().to_string());
         let all: Vec<String> = own.into_iter().chain(others).collect();
         if let Ok(value) = HeaderValue::try_from(all.join("; ")) {

@@ -52,9 +52,9 @@ async fn clear_up(state: &State) -> Result<bool, StoreError> {
         let mut transaction = state.pool.begin().await?;
         if rows::end_idle(&mut transaction, purpose, state.clock.now()).await? > 0 {
             record(state, &mut transaction, Event::KeysRetired, purpose).await?;
-            transaction.commit().await?;
             is_changed = true;
         }
+        transaction.commit().await?;
     }
     Ok(is_changed)
 }

@@ -32,7 +32,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 /// How long others may keep the list of public keys. A key that is to sign must have been on the list for as long.
 pub const PUBLISHED_AHEAD: Duration = Duration::minutes(5);
 
-/// Until then after a change every node knows of it, and what was being made under the old key has been written or given up.
+/// Until then after a change every node knows of it, what was being made under the old key has been written, and what was read of it was
+/// opened.
 const SETTLED: Duration = Duration::minutes(5);
 
 /// A key that this node does not know is looked for in the database at most this often, however many strangers invent some.
@@ -256,14 +257,21 @@ impl Keyring {
         self.version(purpose, version).filter(|_| is_accepted)
     }
 
-    /// All keys whose work is accepted, for what does not say which one made it: the one that makes new values, then the newest first.
+    /// All keys whose work is accepted, for what does not say which one made it: the one that makes new values, then the newest first. One
+    /// look at the keyring: it may change in between two.
     #[must_use]
     pub fn all_accepted(&self, purpose: Purpose, now: OffsetDateTime) -> Vec<(i32, KeyBytes)> {
-        let (keys, making) = (self.keys(), self.active(purpose).0);
+        let keys = self.keys();
+        let making = keys.making.get(&purpose).copied();
         let own = keys.all.iter().filter(|((of, _), entry)| *of == purpose && entry.state.is_accepted(now));
-        let mut versions: Vec<i32> = own.map(|((_, version), _)| *version).collect();
-        versions.sort_by_key(|version| (*version != making, std::cmp::Reverse(*version)));
-        versions.into_iter().filter_map(|version| Some((version, self.version(purpose, version)?))).collect()
+        let mut own: Vec<(i32, KeyBytes)> = own
+            .filter_map(|((_, version), entry)| match &entry.material {
+                Material::Secret(key) => Some((*version, key.clone())),
+                Material::Signing(_) => None,
+            })
+            .collect();
+        own.sort_by_key(|(version, _)| (Some(*version) != making, std::cmp::Reverse(*version)));
+        own
     }
 
     /// The versions under which older values may be left.

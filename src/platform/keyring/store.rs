@@ -231,6 +231,14 @@ pub async fn revoke(
     next.insert(connection, keyring.key_encryption(), last + 2, "next", now).await
 }
 
+/// When a retired key on which nothing hangs is to end, or that it is not, because something does.
+pub(super) async fn set_end(connection: &mut PgConnection, purpose: Purpose, version: i32, end: Option<OffsetDateTime>) -> Result<(), sqlx::Error> {
+    sqlx::query!("UPDATE keyring SET accepted_until = $3 WHERE purpose = $1 AND version = $2 AND state = 'retired'", purpose.name(), version, end)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
 /// Ends and destroys a retired key that is needed no longer.
 pub(super) async fn end(connection: &mut PgConnection, purpose: Purpose, version: i32, now: OffsetDateTime) -> Result<(), sqlx::Error> {
     sqlx::query!(

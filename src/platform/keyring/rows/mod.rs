@@ -78,8 +78,8 @@ pub async fn reseal(
     Ok(walk)
 }
 
-/// Ends and destroys retired keys whose time is over: what they made has run out, or nothing hangs on them any more. Only once every node
-/// knows that they are retired and what was on its way has come in. Returns how many.
+/// Ends and destroys retired keys whose time is over: what they made has run out, or nothing has hung on them at two looks, far enough apart
+/// for every node to know, for what was on its way to come in, and for what was read to be opened. Returns how many.
 ///
 /// # Errors
 /// When the database is away; the caller rolls back.
@@ -89,7 +89,13 @@ pub async fn end_idle(connection: &mut PgConnection, purpose: Purpose, now: Offs
     for key in keys::list(connection).await?.into_iter().filter(|key| key.purpose == purpose.name() && key.state == "retired") {
         let is_over = match purpose.rotation() {
             Rotation::Overlap(_) => key.accepted_until.is_some_and(|until| until + SETTLED <= now),
-            Rotation::Reseal | Rotation::UntilGone => key.changed_at + SETTLED <= now && !store::is_used(connection, purpose, key.version).await?,
+            Rotation::Reseal | Rotation::UntilGone => {
+                let is_idle = !store::is_used(connection, purpose, key.version).await?;
+                if is_idle != key.accepted_until.is_some() {
+                    keys::set_end(connection, purpose, key.version, is_idle.then_some(now + SETTLED)).await?;
+                }
+                is_idle && key.accepted_until.is_some_and(|until| until <= now)
+            }
             Rotation::ForEver => false,
         };
         if is_over {
