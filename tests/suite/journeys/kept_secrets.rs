@@ -1,11 +1,13 @@
 //! Secrets come from where they are kept: the setting, a file, Vault (a stand-in of its HTTP API). The built binary starts with each, follows
 //! what changes there, and says what keeps it from starting. AWS is in `tests/interop/secrets_manager.rs`.
 
-use super::the_binary::{fails, portcullis, wait_until};
+use super::{
+    the_binary::{fails, portcullis, wait_until},
+    watched::Watched,
+};
 use crate::support::{
     TestDatabase,
     vault::{Role, Vault},
-    watched::Watched,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use portcullis::{
@@ -39,7 +41,7 @@ impl Deployed {
 
     pub fn url(&self, password: &str) -> String {
         let options = self.t.feed.clone().username(&self.login).password(password).options([("role", "none")]);
-        options.to_url_lossy().to_string().split("&options").next().unwrap().to_owned()
+        options.to_url_lossy().as_str().split("&options").next().unwrap().to_owned()
     }
 
     pub fn key(&self) -> String {
@@ -148,16 +150,9 @@ async fn every_command_works_with_secrets_from_each_place() {
     ];
     assert_eq!(done(folder.path(), &["migrate"], &owner), "the database is up to date\n");
 
-    let mut inside = vault.inside();
-    assert_eq!(
-        inside.asked.iter().filter(|(_, path, _)| path == SECRET).count(),
-        5,
-        "three secrets of one document are one question, for each start"
-    );
-    // the service itself is ended by its lease; the four commands gave their tokens back
-    assert_eq!((inside.asked.iter().filter(|(_, path, _)| path == "auth/token/revoke-self").count(), inside.tokens.len()), (4, 1));
-    inside.tokens.clear();
-    drop(inside);
+    assert_eq!(vault.asked(SECRET), 5, "three secrets of one document are one question, for each start");
+    // the service's own is ended by its lease; the four commands gave their tokens back
+    assert_eq!((vault.asked("auth/token/revoke-self"), vault.inside().tokens.len()), (4, 1));
     d.end().await;
 }
 

@@ -19,3 +19,4 @@ mod second_factor;
 mod social;
 pub mod the_binary;
 pub mod tokens;
+pub mod watched;

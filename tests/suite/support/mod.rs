@@ -16,7 +16,6 @@ pub mod relay;
 pub mod smtp;
 pub mod sources;
 pub mod vault;
-pub mod watched;
 pub mod webhooks;
 pub mod wire;
 pub mod world;

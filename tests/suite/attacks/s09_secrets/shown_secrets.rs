@@ -5,8 +5,9 @@ use crate::{
     journeys::{
         kept_secrets::{Deployed, SECRET},
         the_binary::{fails, portcullis, wait_until},
+        watched::Watched,
     },
-    support::{vault::Vault, watched::Watched},
+    support::vault::Vault,
 };
 use clap::CommandFactory;
 use portcullis::{cli::Cli, settings::list::SETTINGS};

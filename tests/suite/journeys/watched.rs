@@ -1,6 +1,6 @@
 //! The binary with everything that it says in files, for tests that read all of it.
 
-use crate::journeys::the_binary::{portcullis, wait_until};
+use super::the_binary::{portcullis, wait_until};
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
