@@ -139,14 +139,22 @@ pub async fn check_schema(pool: &PgPool) -> Result<(), SchemaError> {
 /// # Errors
 /// [`ForeignError`]; nothing is changed then.
 pub async fn claim(pool: &PgPool, environment: &str, now: OffsetDateTime) -> Result<(), ForeignError> {
-    sqlx::query!("INSERT INTO deployment (environment, marked_at) VALUES ($1, $2) ON CONFLICT DO NOTHING", environment, now).execute(pool).await?;
+    // read first: a replica, which can be verified and exported from, takes no mark
+    if environment_of(pool).await?.is_none() {
+        let mark = sqlx::query!("INSERT INTO deployment (environment, marked_at) VALUES ($1, $2) ON CONFLICT DO NOTHING", environment, now);
+        mark.execute(pool).await?;
+    }
     belongs_to(pool, environment).await
 }
 
 /// Refuses a database that another environment used first: its keys, accounts and secrets are that one's.
 async fn belongs_to(pool: &PgPool, environment: &str) -> Result<(), ForeignError> {
-    let owner = sqlx::query_scalar!("SELECT environment FROM deployment").fetch_optional(pool).await?;
+    let owner = environment_of(pool).await?;
     owner.filter(|owner| owner != environment).map_or(Ok(()), |owner| Err(ForeignError::Foreign(owner)))
+}
+
+async fn environment_of(pool: &PgPool) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar!("SELECT environment FROM deployment").fetch_optional(pool).await
 }
 
 /// What makes a database unfit for production: it cannot be reached, its schema is behind, or the service's login could change its

@@ -90,6 +90,8 @@ fn no_refusal_shows_what_it_refuses() {
         ("PORTCULLIS_OWNER_DATABASE_URL", format!("mysql://owner:{CANARY}@host/p")),
         ("REDIS_URL", format!("redis://:{CANARY}@host:port")),
         ("PORTCULLIS_KEY_ENCRYPTION_KEY", key.to_owned()),
+        ("PORTCULLIS_PREVIOUS_KEY_ENCRYPTION_KEY", format!("{CANARY}-previous")),
+        ("PORTCULLIS_WEBHOOK_SOURCES", format!("[{{\"name\":\"shop\",\"secrets\":[\"{CANARY}\"]")),
         ("PORTCULLIS_SMTP_URL", format!("ftp://accounts:{CANARY}@mail")),
         ("PORTCULLIS_SENTRY_DSN", format!("http://{CANARY}@sentry.example/1")),
         ("PORTCULLIS_IDENTITY_PROVIDERS", format!("[{{\"name\":\"corp\",\"client_secret\":\"{CANARY}\"")),
