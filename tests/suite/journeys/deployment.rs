@@ -161,12 +161,12 @@ fn made_url(secrets: &Path) -> String {
 #[test]
 fn the_compose_files_set_what_exists() {
     let named = regex::Regex::new(r"(?m)^\s+((?:PORTCULLIS|DATABASE|REDIS)_[A-Z0-9_]+):").unwrap();
-    let command = regex::Regex::new(r#"(?m)command: \["([a-z]+)""#).unwrap();
+    let command = regex::Regex::new(r#"(?m)command: \["([a-z-]+)""#).unwrap();
     let known = |name: &str| {
         SETTINGS.iter().any(|setting| setting.name == name || setting.secret && name.strip_suffix("_FILE").is_some_and(|name| name == setting.name))
     };
     for (file, own) in
-        [("docker-compose.yml", &["secrets", "migrate"][..]), ("docker-compose.cluster.yml", &["secrets", "migrate", "valkey", "nginx"])]
+        [("docker-compose.yml", &["secrets", "migrate"][..]), ("docker-compose.cluster.yml", &["secrets", "migrate", "valkey-server", "nginx"])]
     {
         let compose = fs::read_to_string(file).unwrap();
         let names: Vec<_> = named.captures_iter(&compose).map(|found| found[1].to_owned()).collect();
