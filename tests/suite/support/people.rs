@@ -7,6 +7,7 @@ use super::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
+use std::io::Read;
 use totp_rs::Totp;
 
 pub struct Letter {
@@ -222,13 +223,25 @@ pub struct Answer {
     pub text: String,
 }
 
+/// What the files of the viewer say, or nothing of what is an image.
+fn decompressed(bytes: &[u8]) -> String {
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain).expect("gzip");
+    String::from_utf8(plain).unwrap_or_default()
+}
+
 impl Answer {
     pub async fn of(request: RequestBuilder) -> Self {
         let (client, request) = request.build_split();
         let request = request.expect("a request");
         canaries::sent(&request);
         let response = client.execute(request).await.expect("an answer");
-        let answer = Self { status: response.status(), headers: response.headers().clone(), text: response.text().await.expect("a body") };
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = match headers.get("content-encoding") {
+            Some(_) => decompressed(&response.bytes().await.expect("a body")),
+            None => response.text().await.expect("a body"),
+        };
+        let answer = Self { status, headers, text };
         canaries::received(&answer.headers, &answer.text);
         answer
     }
