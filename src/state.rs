@@ -95,6 +95,8 @@ pub struct State {
     pub letter_waits: Arc<Notify>,
     /// Posts to endpoints that others named.
     pub fenced: Fenced,
+    /// Tells the job that tells endpoints that there is something to tell.
+    pub webhook_waits: Arc<Notify>,
     /// Tells the job that makes exports that there is one.
     pub export_waits: Arc<Notify>,
     /// Tells the job that deals with webhooks that there is one.

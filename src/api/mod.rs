@@ -39,6 +39,7 @@ mod sign_in;
 mod step_up;
 mod tokens;
 mod users;
+mod webhook_endpoints;
 
 use crate::{
     access::permission::demand::{
@@ -194,6 +195,20 @@ fn table() -> Routes {
         .route(service_accounts::__path_revoke_key, service_accounts::revoke_key, &[]);
     routes.open_to::<Anyone>().route(inbound::__path_receive, inbound::receive, &[Forbidden, TooLarge, WebhookRefused]);
     routes.open_to::<May<WebhooksManage>>().route(inbound::__path_list, inbound::list, &[]).route(inbound::__path_read, inbound::read, &[]);
+    routes
+        .open_to::<May<WebhooksManage>>()
+        .route(webhook_endpoints::__path_list_endpoints, webhook_endpoints::list_endpoints, &[])
+        .route(webhook_endpoints::__path_read_endpoint, webhook_endpoints::read_endpoint, &[])
+        .route(webhook_endpoints::deliveries::__path_list_deliveries, webhook_endpoints::deliveries::list_deliveries, &[])
+        .route(webhook_endpoints::deliveries::__path_test_endpoint, webhook_endpoints::deliveries::test_endpoint, &[])
+        .route(webhook_endpoints::deliveries::__path_replay_delivery, webhook_endpoints::deliveries::replay_delivery, &[])
+        .route(webhook_endpoints::deliveries::__path_replay_since, webhook_endpoints::deliveries::replay_since, &[]);
+    routes
+        .open_to::<Fresh<May<WebhooksManage>>>()
+        .route(webhook_endpoints::__path_create_endpoint, webhook_endpoints::create_endpoint, &[TooMany])
+        .route(webhook_endpoints::__path_change_endpoint, webhook_endpoints::change_endpoint, &[])
+        .route(webhook_endpoints::__path_delete_endpoint, webhook_endpoints::delete_endpoint, &[])
+        .route(webhook_endpoints::__path_rotate_secret, webhook_endpoints::rotate_secret, &[]);
     routes.open_to::<May<AuditRead>>().route(events::__path_list, events::list, &[]);
     routes
 }

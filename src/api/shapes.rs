@@ -65,6 +65,16 @@ pub struct ApiKeyText(String);
 #[schema(min_length = 4, max_length = 43, pattern = "^[0-9a-fA-F.:]+/[0-9]{1,3}$", example = "203.0.113.0/24")]
 pub struct NetworkRange(String);
 
+/// A secret that a webhook endpoint shares: `docs/webhooks.md` says how it verifies.
+#[derive(ToSchema)]
+#[schema(min_length = 50, max_length = 50, pattern = "^whsec_[A-Za-z0-9+/]{43}=$")]
+pub struct WebhookSecret(String);
+
+/// The public half of a key that signs webhooks.
+#[derive(ToSchema)]
+#[schema(min_length = 49, max_length = 49, pattern = "^whpk_[A-Za-z0-9+/]{43}=$", example = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")]
+pub struct WebhookPublicKey(String);
+
 /// A password that somebody has: never judged, only compared.
 #[derive(ToSchema)]
 #[schema(format = "password", max_length = 4096)]

@@ -30,7 +30,7 @@ enum Kind {
 }
 
 /// The closed list of fields.
-const FIELDS: [(&str, Kind, &str); 51] = [
+const FIELDS: [(&str, Kind, &str); 55] = [
     ("added", Kind::Rights, "What was given."),
     ("after", Kind::Rights, "What is held or allowed from now on."),
     ("api_key", Kind::Id, "The API key."),
@@ -39,15 +39,18 @@ const FIELDS: [(&str, Kind, &str); 51] = [
     ("classification", Kind::Word, "How much harm would come of the document's being known."),
     ("classification_before", Kind::Word, "The same until now."),
     ("count", Kind::Number, "How many."),
+    ("delivery", Kind::Id, "The message to a webhook endpoint."),
     ("department", Kind::Word, "Where the document belongs."),
     ("department_before", Kind::Word, "The same until now."),
     ("document", Kind::Id, "The document."),
     ("editor_roles", Kind::Words, "Roles that may edit the document."),
     ("editors", Kind::Ids, "Accounts that may edit the document."),
+    ("endpoint", Kind::Id, "The webhook endpoint."),
     ("events", Kind::Number, "How many events went."),
     ("export", Kind::Id, "The export."),
     ("fields", Kind::Words, "Which fields were changed."),
     ("from", Kind::Number, "From which place of the audit chain on it was opened."),
+    ("host", Kind::Word, "The host that the webhook endpoint is at."),
     ("identity", Kind::Id, "The identity at another service."),
     ("invitation", Kind::Id, "The invitation."),
     ("invited_by", Kind::Id, "By whom."),
@@ -74,6 +77,7 @@ const FIELDS: [(&str, Kind, &str); 51] = [
     ("session", Kind::Id, "The session."),
     ("sessions", Kind::Number, "How many sessions ended."),
     ("source", Kind::Word, "The source of the webhook, by its name in the settings."),
+    ("status", Kind::Number, "The HTTP status that the webhook endpoint answered."),
     ("through", Kind::Number, "The last place of the audit chain that went."),
     ("transport", Kind::Word, "How the session is carried."),
     ("try", Kind::Number, "Which try it was."),

@@ -11,6 +11,7 @@ pub mod chain;
 mod detail;
 pub mod store;
 pub mod subject_key;
+pub mod told;
 
 pub use detail::Detail;
 
@@ -180,6 +181,26 @@ events! {
     WebhookFailed = "webhook.failed";
     /// Somebody read what one said.
     WebhookOpened = "webhook.opened";
+    /// An endpoint for webhooks was made.
+    WebhookEndpointCreated = "webhook_endpoint.created";
+    /// An endpoint was changed; `detail.fields` names what of it.
+    WebhookEndpointChanged = "webhook_endpoint.changed";
+    /// An endpoint was deleted, with what it was told.
+    WebhookEndpointDeleted = "webhook_endpoint.deleted";
+    /// An endpoint got new keys.
+    WebhookSecretRotated = "webhook_endpoint.secret_rotated";
+    /// The service disabled an endpoint; `detail.reason` says why.
+    WebhookEndpointDisabled = "webhook_endpoint.disabled";
+    /// A message for an endpoint was made to see whether it arrives.
+    WebhookTested = "webhook.tested";
+    /// Messages are sent to an endpoint again; `detail.count` counts them.
+    WebhookReplayed = "webhook.replayed";
+    /// An endpoint took a message.
+    WebhookDelivered = "webhook.delivered";
+    /// The first attempt to deliver a message failed; others follow.
+    WebhookDeliveryFailed = "webhook.delivery_failed";
+    /// A message is not tried any more.
+    WebhookGivenUp = "webhook.given_up";
     /// An alert: one network fails to sign in to many accounts.
     CredentialStuffing = "alert.credential_stuffing";
     /// An alert: many accounts fail from many networks.

@@ -68,6 +68,16 @@ pub(super) async fn list(connection: &mut PgConnection, filter: &Filter, limit: 
     .await
 }
 
+pub(super) async fn by_id(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Row>, sqlx::Error> {
+    sqlx::query_as!(
+        Row,
+        "SELECT id, at, event, outcome, actor, subject, request, detail, sealed, key_version FROM audit_events WHERE id = ANY ($1) ORDER BY at, id",
+        ids
+    )
+    .fetch_all(connection)
+    .await
+}
+
 pub(super) async fn keys(connection: &mut PgConnection, subjects: &[Uuid]) -> Result<Vec<(Uuid, i32, Vec<u8>)>, sqlx::Error> {
     let rows = sqlx::query!("SELECT subject, key_version, sealed FROM subject_keys WHERE subject = ANY($1)", subjects).fetch_all(connection).await?;
     Ok(rows.into_iter().map(|row| (row.subject, row.key_version, row.sealed)).collect())

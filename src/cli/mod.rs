@@ -257,6 +257,7 @@ async fn start(settings: Settings, sources: Sources, recorder: PrometheusHandle)
         signals: Signals::default(),
         fenced: fenced(&settings, Arc::new(System))?,
         letter_waits: Arc::default(),
+        webhook_waits: Arc::default(),
         export_waits: Arc::default(),
         inbox_waits: Arc::default(),
     };

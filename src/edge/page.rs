@@ -76,7 +76,7 @@ impl<T: ToSchema> ToSchema for Page<T> {
 /// Where a page begins and how long it is.
 pub struct Window<'w> {
     state: &'w State,
-    list: &'static str,
+    list: &'w str,
     reader: Uuid,
     limit: i64,
     /// The last item of the page before.
@@ -88,7 +88,7 @@ impl<'w> Window<'w> {
     ///
     /// # Errors
     /// 422 for a cursor that this service did not give to this reader of this list.
-    pub fn read(state: &'w State, list: &'static str, reader: Uuid, limit: Option<i64>, cursor: Option<&str>) -> Result<Self, ApiError> {
+    pub fn read(state: &'w State, list: &'w str, reader: Uuid, limit: Option<i64>, cursor: Option<&str>) -> Result<Self, ApiError> {
         let mut this = Self { state, list, reader, limit: limit.unwrap_or(DEFAULT_LIMIT), after: None };
         if let Some(cursor) = cursor {
             this.after = Some(this.open(cursor).ok_or_else(|| ApiError::invalid_field("cursor", "is not one of this list"))?);

@@ -9,7 +9,7 @@ use crate::{
         outbox::{self, Backlog},
     },
     state::State,
-    webhooks::inbound,
+    webhooks::{delivery, inbound},
 };
 use metrics::{gauge, histogram};
 use std::time::Instant;
@@ -42,5 +42,8 @@ pub(super) async fn measure(state: &State) -> Result<(), StoreError> {
     gauge!("portcullis_inbox_waiting").set(waiting as f64);
     gauge!("portcullis_inbox_dead").set(dead as f64);
     gauge!("portcullis_inbox_oldest_seconds").set(oldest.map_or(0.0, |oldest| (state.clock.now() - oldest).as_seconds_f64()));
+    let delivery::store::Backlog { waiting, oldest } = delivery::store::backlog(&mut connection, state.clock.now()).await?;
+    gauge!("portcullis_webhooks_waiting").set(waiting as f64);
+    gauge!("portcullis_webhooks_oldest_seconds").set(oldest.map_or(0.0, |oldest| (state.clock.now() - oldest).as_seconds_f64()));
     Ok(())
 }

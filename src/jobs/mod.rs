@@ -9,6 +9,7 @@ mod gauges;
 mod inbox;
 mod keys;
 mod purge;
+mod webhooks;
 
 use crate::{
     audit::chain::{self, Memory},
@@ -48,6 +49,8 @@ const EXPORT_ROUND: Duration = Duration::from_secs(5);
 const INBOX_ROUND: Duration = Duration::from_secs(1);
 /// How often a Redis that is away is looked for.
 const REDIS_ROUND: Duration = Duration::from_secs(1);
+/// Events wait at most this long to be told to endpoints.
+const WEBHOOK_ROUND: Duration = Duration::from_secs(1);
 /// How often events are chained: so long one can be changed unseen.
 const CHAIN_ROUND: Duration = Duration::from_secs(2);
 /// How often accounts to erase, expired rows and buckets are looked for.
@@ -60,6 +63,7 @@ pub struct Jobs {
     state: State,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+    places: webhooks::Places,
 }
 
 impl Jobs {
@@ -67,7 +71,8 @@ impl Jobs {
     #[must_use]
     pub fn start(state: &State, mailer: Mailer, feed: watch::Receiver<PgConnectOptions>, buckets: Buckets, recorder: PrometheusHandle) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let (mailer, memory) = (Arc::new(mailer), Arc::new(Memory::default()));
+        let (mailer, memory, places) = (Arc::new(mailer), Arc::new(Memory::default()), webhooks::Places::default());
+        let under_way = places.clone();
         let schedule = |name, period, wake: Option<&Arc<Notify>>| Schedule { name, period, wake: wake.cloned(), stopped: stopped.clone() };
         let State { pool, revocations, keyring, clock, .. } = state.clone();
         let feed = Feed { options: feed, pool, revocations, keyring, clock };
@@ -96,6 +101,10 @@ impl Jobs {
                 let memory = Arc::clone(&memory);
                 async move { alone(&state, "audit_chain_round", chain::append(&state.pool, &state.keyring, &state.clock, &memory)).await }
             }),
+            schedule("webhooks", WEBHOOK_ROUND, Some(&state.webhook_waits)).run(state, move |state| {
+                let places = places.clone();
+                async move { webhooks::round(&state, &places).await }
+            }),
             schedule("erasures", PURGE_ROUND, None).run(state, |state| async move { alone(&state, "erasures", erasure::erase_due(&state)).await }),
             schedule("purges", PURGE_ROUND, None).run(state, |state| async move { alone(&state, "purges", purge::purge(&state)).await }),
             schedule("keys", PURGE_ROUND, None).run(state, |state| async move { alone(&state, "keys", keys::keep_fresh(&state)).await }),
@@ -115,7 +124,7 @@ impl Jobs {
                 async move { gauges::measure(&state).await }
             }),
         ];
-        Self { state: state.clone(), stop, tasks }
+        Self { state: state.clone(), stop, tasks, places: under_way }
     }
 
     /// Lets each job finish the round that it is in, and writes what only this process knows.
@@ -127,6 +136,7 @@ impl Jobs {
                 tracing::error!(%error, "a job ended badly");
             }
         }
+        self.places.close().await;
         if let Err(error) = self.state.signals.write(&self.state.pool).await {
             tracing::warn!(%error, "the last marks of refusals were not written");
         }
@@ -153,6 +163,7 @@ pub async fn run_all(state: &State) -> Result<(), StoreError> {
     erasure::erase_due(state).await?;
     keys::keep_fresh(state).await?;
     purge::purge(state).await?;
+    webhooks::run_all(state).await?;
     chain::append(&state.pool, &state.keyring, &state.clock, &Memory::default()).await
 }
 

@@ -10,7 +10,7 @@ use crate::{
     platform::{db::StoreError, outbox},
     sessions,
     state::State,
-    webhooks::inbound,
+    webhooks::{delivery, endpoint, inbound},
 };
 use time::Duration;
 
@@ -52,6 +52,8 @@ pub(super) async fn purge(state: &State) -> Result<(), StoreError> {
     purge_all!(state, "exports", export::store::purge, now);
     purge_all!(state, "documents", documents::store::purge, now - state.settings.documents.keep_deleted);
     purge_all!(state, "webhooks", inbound::store::purge, now - state.settings.inbound.kept);
+    purge_all!(state, "webhook_deliveries", delivery::store::purge, now - state.settings.webhook_endpoints.kept);
+    purge_all!(state, "webhook_secrets", endpoint::store::purge_keys, now);
     purge_all!(state, "dead_letters", outbox::purge, now - DEAD_LETTERS_KEPT);
     Ok(())
 }

@@ -72,6 +72,8 @@ pub enum Letter<'l> {
     IdentityUnlinked(&'l str),
     /// A notice.
     ApiKeyMade,
+    /// A notice that an endpoint of this name is told nothing any more.
+    WebhookDisabled(&'l str),
     /// Where the export can be fetched, and for how many days.
     ExportReady(Uuid, i64),
     /// To the operators: a suspicious pattern, and how many were counted.
@@ -109,6 +111,7 @@ impl Letter<'_> {
             Self::IdentityLinked(_) => include_str!("templates/identity_linked.txt"),
             Self::IdentityUnlinked(_) => include_str!("templates/identity_unlinked.txt"),
             Self::ApiKeyMade => include_str!("templates/api_key_made.txt"),
+            Self::WebhookDisabled(_) => include_str!("templates/webhook_disabled.txt"),
             Self::ExportReady(..) => include_str!("templates/export_ready.txt"),
             Self::Alert(..) => include_str!("templates/alert.txt"),
         }
@@ -144,6 +147,7 @@ impl<'l> Letter<'l> {
             | Self::IdentityLinked(_)
             | Self::IdentityUnlinked(_)
             | Self::ApiKeyMade
+            | Self::WebhookDisabled(_)
             | Self::ExportReady(..)
             | Self::Alert(..) => None,
         }
@@ -181,6 +185,7 @@ pub fn write(to: &Email, public_url: &Origin, letter: Letter<'_>) -> Mail {
         }
         Letter::RecoveryCodeUsed(left) => values.push(("{left}", left.to_string().into())),
         Letter::IdentityLinked(provider) | Letter::IdentityUnlinked(provider) => values.push(("{provider}", provider.into())),
+        Letter::WebhookDisabled(name) => values.push(("{endpoint}", name.into())),
         Letter::ExportReady(id, days) => {
             values.push(("{export}", format!("{public_url}/go/export#id={id}").into()));
             values.push(("{days}", days.to_string().into()));
@@ -262,6 +267,7 @@ mod tests {
             Letter::IdentityLinked("corp"),
             Letter::IdentityUnlinked("https://id.example"),
             Letter::ApiKeyMade,
+            Letter::WebhookDisabled("<\"'&>"),
             Letter::ExportReady(Uuid::nil(), 7),
             Letter::Alert(Pattern::CredentialStuffing, 7),
         ];

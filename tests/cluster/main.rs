@@ -19,6 +19,7 @@ mod stack;
 #[expect(dead_code, reason = "the suite's, of which this needs a part")]
 #[path = "../suite/support/mod.rs"]
 mod support;
+mod webhooks;
 
 /// Held by each test: what they measure is what two nodes do, not what many do to this machine.
 async fn alone() -> tokio::sync::MutexGuard<'static, ()> {

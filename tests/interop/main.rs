@@ -17,4 +17,8 @@ mod scanners;
 mod secrets_manager;
 mod service;
 mod slow_clients;
+#[expect(dead_code, reason = "the suite's, of which this needs a part")]
+#[path = "../suite/support/mod.rs"]
+mod support;
 mod verifiers;
+mod webhooks;

@@ -157,6 +157,9 @@ purposes! {
     /// Keyed digests of API keys, which end within two years by themselves. Not renewed at use: that would be a write in the way of a call.
     ApiKey = "api_key", UntilGone,
         Destroys("every API key is revoked: their owners make new ones");
+    /// Seals the keys that webhooks are signed with.
+    WebhookSecret = "webhook_secret", Reseal,
+        Destroys("no message to a webhook endpoint can be signed, and each waits until it is given up: replace the keys of every endpoint, then send again what was given up");
     /// Seals what webhooks said that came in.
     WebhookInbox = "webhook_inbox", Reseal,
         Destroys("what webhooks said that came in can be read by nobody any more, and those that wait are given up: their senders tell it again, under other ids");

@@ -27,9 +27,10 @@ const SEALED: [(&str, &str); 3] = [
 ];
 
 /// Answers whose purpose is to hand their owner a secret, once.
-const HANDED_OVER: [(&str, &str); 11] = [
+const HANDED_OVER: [(&str, &str); 12] = [
     ("CsrfToken", "the session's own token, to be sent back with each unsafe call"),
     ("FactorAdded", "the first recovery codes"),
+    ("NewEndpoint", "what webhooks to the new endpoint are verified with"),
     ("PasskeyAdded", "the first recovery codes"),
     ("PasskeyCreation", "names the ceremony that the browser finishes"),
     ("PasskeyRequest", "names the ceremony that the browser finishes"),

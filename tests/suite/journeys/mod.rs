@@ -20,3 +20,4 @@ mod social;
 pub mod the_binary;
 pub mod tokens;
 pub mod watched;
+mod webhook_endpoints;

@@ -154,6 +154,7 @@ impl TestApp {
             keys_used: UsedKeys::default(),
             signals: Signals::default(),
             letter_waits: Arc::default(),
+            webhook_waits: Arc::default(),
             export_waits: Arc::default(),
             inbox_waits: Arc::default(),
         };

@@ -12,6 +12,7 @@ pub mod machines;
 pub mod operations;
 pub mod people;
 pub mod provider;
+pub mod receiver;
 pub mod relay;
 pub mod smtp;
 pub mod sources;

@@ -33,6 +33,8 @@ const MANAGER: &str = "mary@example.org";
 const OTHER_DEPARTMENT: &str = "carol@example.org";
 const DISABLED: &str = "eve@example.org";
 const ADMINISTRATOR: &str = "root@example.org";
+/// An address that needs no look-up, and where nobody is called.
+const ENDPOINT: &str = "https://93.184.215.14/hooks";
 const NEW_PASSWORD: &str = "slow otters count the harbour lights";
 
 /// Who calls. A new kind is one variant with its words, and one line in [`World::of`] that makes it.
@@ -246,12 +248,15 @@ impl<'a> World<'a> {
             caller.cookie.as_ref().unwrap().agree_by_mail().await;
         }
 
+        let delivery = endpoint(app, &callers).await;
         let begun = begin(&app.visitor(), "/v1/auth/oauth/corp/authorize", Some(json!({}))).await;
         let cookie = |kind: Kind| callers.iter().find(|caller| caller.kind == kind).unwrap().cookie.as_ref().unwrap();
         let (keys, key) = machines(app, cookie(Kind::Member), cookie(Kind::Administrator)).await;
         callers.extend(keys);
         let (mut ids, authenticator) = records(app, &callers, &mut ada, linked.json()["id"].as_str().unwrap()).await;
         ids.insert("/v1/me/api-keys/", key);
+        ids.insert("/v1/webhooks/endpoints/", delivery.0);
+        ids.insert("/v1/webhooks/deliveries/", delivery.1);
         let mut world = World { app, callers, ids, bodies: BTreeMap::new(), provider, begun, authenticator };
         world.bodies = world.sendable(&mut ada, &recovery_code).await;
         let path = format!("/v1/users/{}/disabled", app.id_of(DISABLED).await);
@@ -378,8 +383,23 @@ impl<'a> World<'a> {
             ("POST /v1/me/password", json!({ "current_password": PASSWORD, "password": NEW_PASSWORD })),
             ("POST /v1/roles", json!({ "name": "readers", "description": "Readers", "permissions": ["users:read"] })),
             ("POST /v1/service-accounts/{id}/keys", machines::wanted(&["users:read"])),
+            ("POST /v1/webhooks/endpoints", json!({ "name": "Warehouse", "url": ENDPOINT, "events": ["audit.pruned"] })),
+            ("PATCH /v1/webhooks/endpoints/{id}", json!({ "name": "Warehouse 2", "url": ENDPOINT, "events": ["audit.opened"], "enabled": false })),
         ])
     }
+}
+
+/// A webhook endpoint that is told nothing, so that no job tells it anything between two calls; and a message that waits for it.
+async fn endpoint(app: &TestApp, callers: &[Caller<'_>]) -> (String, String) {
+    let root = callers.iter().find(|caller| caller.kind == Kind::Administrator).unwrap().cookie.as_ref().unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let made = root.post("/v1/webhooks/endpoints", json!({ "name": "Warehouse", "url": ENDPOINT, "events": ["audit.pruned"] })).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let path = format!("/v1/webhooks/endpoints/{}", text(&made.json()["endpoint"]["id"]));
+    assert_eq!(root.patch(&path, json!({ "enabled": false })).await.status, 200);
+    let waits = root.post(&format!("{path}/test"), json!({})).await;
+    assert_eq!(waits.status, 202, "{} {}", waits.text, app.address());
+    (text(&made.json()["endpoint"]["id"]), text(&waits.json()["id"]))
 }
 
 /// One record of every kind that belongs to the first member, or that administrators keep.

@@ -117,6 +117,7 @@ sealed_rows! {
     Challenge: "challenges", "id", "state_sealed", "state_key_version", "uuid_send(id)";
     TotpSeed: "totp", "user_id", "seed_sealed", "seed_key_version", "uuid_send(user_id)";
     Passkey: "passkeys", "id", "sealed", "key_version", "uuid_send(id) || uuid_send(user_id)";
+    WebhookSecret: "webhook_secrets", "id", "sealed", "key_version", "uuid_send(id)";
     WebhookInbox: "webhook_inbox", "id", "sealed", "key_version", "uuid_send(id)";
 }
 
@@ -249,6 +250,7 @@ pub(super) async fn clear_revoked(connection: &mut PgConnection, purpose: Purpos
         | Purpose::TotpSeed
         | Purpose::Passkey
         | Purpose::Cursor
+        | Purpose::WebhookSecret
         | Purpose::AuditChain => return Ok(0),
     };
     Ok(done.rows_affected())
