@@ -258,7 +258,12 @@ async fn one_slow_endpoint_holds_up_no_other() {
     let both = [&slow, &fast].map(|receiver| std::fs::read_to_string(receiver.authority()).unwrap()).concat();
     std::fs::write(authorities.path(), both).unwrap();
     let path = authorities.path().to_str().unwrap();
-    let app = TestApp::with(&[("PORTCULLIS_WEBHOOK_NETWORKS", "127.0.0.0/8"), ("PORTCULLIS_WEBHOOK_CA_FILE", path)]).await;
+    let app = TestApp::with(&[
+        ("PORTCULLIS_WEBHOOK_NETWORKS", "127.0.0.0/8"),
+        ("PORTCULLIS_WEBHOOK_CA_FILE", path),
+        ("PORTCULLIS_WEBHOOK_TIMEOUT_SECONDS", "30"),
+    ])
+    .await;
     let root = app.administrator().await;
     slow.react(Reaction::Silence);
     let hanging = root.subscribe(&slow.url(), &["account.created"]).await;
