@@ -19,7 +19,7 @@ use reqwest::{
     redirect::Policy,
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
     path::PathBuf,
@@ -143,6 +143,12 @@ pub(super) struct Vault {
     token: Option<Token>,
 }
 
+#[derive(Serialize)]
+struct Credentials<'c> {
+    role_id: &'c str,
+    secret_id: &'c str,
+}
+
 #[derive(Deserialize)]
 struct Login {
     auth: Auth,
@@ -255,7 +261,8 @@ impl Vault {
     }
 
     async fn log_in(&self, mount: &str, role: &str, secret: &SecretString) -> Result<Token, Fault> {
-        let body = Zeroizing::new(serde_json::json!({ "role_id": role, "secret_id": secret.expose_secret() }).to_string());
+        let body = serde_json::to_string(&Credentials { role_id: role, secret_id: secret.expose_secret() }).map(Zeroizing::new);
+        let body = body.map_err(|_| Fault::Refused("the secret id cannot be sent".to_owned()))?;
         let answer = self.ask(Method::POST, &format!("auth/{mount}/login"), Some(&body), false).await?;
         match answer.status().as_u16() {
             200 => {
