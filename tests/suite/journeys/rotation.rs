@@ -361,6 +361,16 @@ async fn the_key_of_every_purpose_ends_when_nothing_hangs_on_it_and_not_before()
     let mut letter = app.database.pool.acquire().await.unwrap();
     sqlx::query("UPDATE outbox SET due_at = 'infinity'").execute(&mut *letter).await.unwrap();
     seal_letters(&app.database, 1).await;
+    for sql in [
+        "INSERT INTO webhook_inbox (id, source, nonce, digest, for_good, sealed, key_version, received_at, due_at)
+         VALUES (gen_random_uuid(), 'x', 'x', sha256(''), false, '', 1, now(), 'infinity')",
+        "WITH one AS (INSERT INTO webhook_endpoints (id, name, url, created_at) VALUES (gen_random_uuid(), 'x', 'https://x.example', now())
+                      RETURNING id)
+         INSERT INTO webhook_secrets (id, endpoint_id, sealed, key_version, public_key, created_at)
+         SELECT gen_random_uuid(), id, '', 1, 'x', now() FROM one",
+    ] {
+        app.runs(sql).await.unwrap();
+    }
     let counted: Vec<Purpose> =
         Purpose::ALL.iter().copied().filter(|purpose| matches!(purpose.rotation(), Rotation::Reseal | Rotation::UntilGone)).collect();
     for purpose in Purpose::ALL.iter().copied() {
@@ -373,8 +383,20 @@ async fn the_key_of_every_purpose_ends_when_nothing_hangs_on_it_and_not_before()
         assert_eq!(end_idle(&app.database, purpose).await, 0, "{purpose:?}");
     }
     let mut owner = PgConnection::connect_with(&app.database.owner).await.unwrap();
-    for table in ["passwords", "sessions", "outbox", "recovery_codes", "mailed_proofs", "subject_keys", "challenges", "totp", "passkeys", "api_keys"]
-    {
+    for table in [
+        "passwords",
+        "sessions",
+        "outbox",
+        "recovery_codes",
+        "mailed_proofs",
+        "subject_keys",
+        "challenges",
+        "totp",
+        "passkeys",
+        "api_keys",
+        "webhook_inbox",
+        "webhook_secrets",
+    ] {
         sqlx::query(sqlx::AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut owner).await.unwrap();
     }
     for purpose in counted {
