@@ -131,10 +131,11 @@ pub async fn list_deliveries(
     let name = format!("webhook deliveries {id}");
     let window = Window::read(&state, &name, may.principal.account, limit, cursor.as_deref())?;
     let mut connection = state.pool.acquire().await?;
-    endpoint::store::find(&mut connection, id).await?.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
-    let rows = store::list(&mut connection, id, window.after, window.rows()).await?;
+    let mut view = store::view(&mut connection).await?;
+    endpoint::store::find(&mut view, id).await?.ok_or_else(|| ApiError::new(ErrorCode::NotFound))?;
+    let rows = store::list(&mut view, id, window.after, window.rows()).await?;
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-    let mut attempts = store::attempts_of(&mut connection, &ids).await?;
+    let mut attempts = store::attempts_of(&mut view, &ids).await?;
     Ok(HttpResponse::Ok().json(window.page(
         rows,
         |row| row.id,

@@ -1,7 +1,7 @@
 //! The SQL of deliveries: sharing events out, claiming, settling, and the log. Practice 3.sql-injection.
 
 use crate::webhooks::delivery::{Attempt, Claimed, Made};
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use std::collections::HashMap;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -196,6 +196,14 @@ pub struct LoggedAttempt {
     pub outcome: String,
     /// What was answered.
     pub status: Option<i16>,
+}
+
+/// One view of messages and their attempts: what is settled in between must not show by half.
+///
+/// # Errors
+/// When the database is away.
+pub async fn view(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
+    connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
 }
 
 /// Messages to an endpoint, the newest first, older than `before`.
