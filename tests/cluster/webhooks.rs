@@ -15,6 +15,7 @@ use portcullis::{
     },
 };
 use secrecy::ExposeSecret;
+use sqlx::ConnectOptions;
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader},
