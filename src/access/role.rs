@@ -165,6 +165,14 @@ pub async fn ensure_covers(connection: &mut PgConnection, held: &Held, subject: 
     if held.covers(&others) { Ok(()) } else { Err(AccessError::BeyondOwn) }
 }
 
+/// How many people are administrators for good and may sign in.
+///
+/// # Errors
+/// When the database is away.
+pub async fn administrators(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    store::administrators(connection, ADMINISTRATOR).await
+}
+
 /// To be asked at the end of every change after which this account does not act any more: it was an administrator for good, and
 /// none is left who is active and whose role does not run out.
 ///

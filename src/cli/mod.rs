@@ -3,7 +3,7 @@
 
 mod admin;
 mod audit;
-mod check;
+pub mod check;
 mod fresh_secrets;
 mod health;
 mod keys;
@@ -40,12 +40,14 @@ use crate::{
 };
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use check::report::Report;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::{PgPool, postgres::PgConnectOptions};
 use std::{
     fs,
     io::{IsTerminal, Write},
     pin::pin,
+    process::ExitCode,
     sync::Arc,
     thread,
 };
@@ -76,8 +78,10 @@ enum Command {
     Migrate,
     /// Print the API document (OpenAPI 3.1).
     Openapi,
-    /// Say what keeps the settings in the environment, and the database in them, from production.
-    Check,
+    /// Fill in the guide's checklist for the settings in the environment and the database in them, as production would judge them.
+    ///
+    /// Fails where something falls short. docs/check.md says how to read it.
+    Check(check::Args),
     /// Ask the service that runs here whether it is ready.
     Health,
     /// Make the secrets of the Compose deployment, those that are missing.
@@ -94,17 +98,17 @@ enum Command {
 }
 
 impl Cli {
-    /// Runs the command.
+    /// Runs the command. Gives the exit code, which tells more than failure for `check` only.
     ///
     /// # Errors
     /// Whatever kept it from its work, in words for the operator.
-    pub async fn run(self) -> anyhow::Result<()> {
-        match self.command.unwrap_or(Command::Serve) {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let done = match self.command.unwrap_or(Command::Serve) {
+            Command::Check(args) => return Ok(check::run(&args).await),
             Command::Serve => {
-                let (settings, sources) = check::settings().await?;
-                serve(settings, sources).await
+                let (settings, sources, report) = check::settings().await?;
+                serve(settings, sources, report).await
             }
-            Command::Check => check::run().await,
             Command::Health => health::run(),
             Command::Secrets(args) => secrets::run(&args),
             Command::Migrate => migrate(&Settings::for_migration(values().await?)?).await,
@@ -118,7 +122,8 @@ impl Cli {
                     _ => Ok(()),
                 }
             }
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
 
@@ -192,11 +197,14 @@ async fn bring_up_to_date(database: &Database) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn serve(settings: Settings, sources: Sources) -> anyhow::Result<()> {
+async fn serve(settings: Settings, sources: Sources, report: Option<Report>) -> anyhow::Result<()> {
     let reports = settings.sentry_dsn.as_ref().map(|dsn| Reports::to(dsn, settings.environment.name())).transpose()?;
     let filter = EnvFilter::try_new(&settings.log)?;
     telemetry::subscriber(settings.log_format, filter, std::io::stdout().is_terminal(), std::io::stdout, reports.clone())?.try_init()?;
     telemetry::log_panics();
+    if let Some(report) = report {
+        report.log();
+    }
     let recorder = telemetry::install_metrics()?;
     let (open_files, connections) = (process::allow_open_files(), settings.connections.total);
     if open_files < connections as u64 + OTHER_FILES {

@@ -3,7 +3,10 @@
 //! Practices 9.least-privilege (the service cannot change its own schema), 9.per-environment (nor serve another's database) and 4.dos (every wait has an end).
 //! Attacks: `tests/suite/attacks/s09_secrets/`.
 
-use crate::platform::crypto::{self, Unsealable};
+use crate::platform::{
+    clock::Clock,
+    crypto::{self, Unsealable},
+};
 use anyhow::Context;
 use secrecy::SecretString;
 use sqlx::{
@@ -157,30 +160,73 @@ async fn environment_of(pool: &PgPool) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar!("SELECT environment FROM deployment").fetch_optional(pool).await
 }
 
-/// What makes a database unfit for production: it cannot be reached, its schema is behind, or the service's login could change its
-/// own walls. All that is found.
-pub async fn unfit(service: &PgConnectOptions) -> Vec<String> {
+/// What a database is like, and what the service's login may do there: for whoever judges it.
+#[derive(Debug)]
+pub struct Inspected {
+    /// What the login or [`RUNTIME_ROLE`] may do beyond what the migrations give that role, each with the remedy.
+    pub powers: Vec<String>,
+    /// Whose grants let them change audit events, each with the remedy.
+    pub changes_events: Vec<String>,
+    /// Why its schema will not do.
+    pub schema: Option<SchemaError>,
+    /// Why production must not use it.
+    pub foreign: Option<ForeignError>,
+    /// The server.
+    pub server: Server,
+}
+
+/// A Postgres server.
+#[derive(Debug, Clone, Copy)]
+pub struct Server {
+    /// As Postgres numbers itself: 150004 is 15.4.
+    pub version: i32,
+    /// Connections that the service's login may have at once, all nodes together.
+    pub connections: i32,
+    /// How far its clock is ahead of this machine's.
+    pub ahead: time::Duration,
+}
+
+/// Looks at a database without changing it.
+///
+/// # Errors
+/// Why that cannot be done, in words.
+pub async fn inspect(service: &PgConnectOptions, clock: &Clock) -> Result<Inspected, String> {
     let mut connection = match tokio::time::timeout(ACQUIRE_TIMEOUT * 2, PgConnection::connect_with(service)).await {
         Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return vec![format!("cannot be reached: {error}")],
-        Err(_) => return vec!["cannot be reached: no answer".into()],
+        Ok(Err(error)) => return Err(format!("cannot be reached: {error}")),
+        Err(_) => return Err("cannot be reached: no answer".into()),
     };
-    let mut problems = match login_powers(&mut connection).await {
-        Ok(powers) => powers,
-        Err(error) => vec![format!("its login cannot be judged: {error}")],
-    };
+    let unjudged = |error: sqlx::Error| format!("its login cannot be judged: {error}");
+    let (powers, changes_events) = login_powers(&mut connection).await.map_err(unjudged)?;
+    let server = server(&mut connection, clock).await.map_err(unjudged)?;
     let pool = pool(service.clone(), 1);
-    match check_schema(&pool).await {
-        Ok(()) => problems.extend(belongs_to(&pool, "production").await.err().map(|error| error.to_string())),
-        Err(error) => problems.push(error.to_string()),
-    }
+    let (schema, foreign) = match check_schema(&pool).await {
+        Ok(()) => (None, belongs_to(&pool, "production").await.err()),
+        Err(error) => (Some(error), None),
+    };
     pool.close().await;
-    problems
+    Ok(Inspected { powers, changes_events, schema, foreign, server })
+}
+
+async fn server(connection: &mut PgConnection, clock: &Clock) -> Result<Server, sqlx::Error> {
+    let asked = clock.now();
+    let row = sqlx::query!(
+        r#"SELECT current_setting('server_version_num')::integer AS "version!", clock_timestamp() AS "now!",
+                  least(current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
+                            - coalesce(current_setting('reserved_connections', true)::integer, 0),
+                        (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = session_user),
+                        (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database())) AS "connections!""#
+    )
+    .fetch_one(connection)
+    .await?;
+    // it looked at its clock somewhere in between
+    let halfway = asked + (clock.now() - asked) / 2;
+    Ok(Server { version: row.version, connections: row.connections, ahead: row.now - halfway })
 }
 
 /// What the login itself may do, whatever role it acts as (`SET ROLE NONE` is one statement away), and what that role may do beyond
-/// what the migrations give it.
-async fn login_powers(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+/// what the migrations give it; and which of them may change audit events.
+async fn login_powers(connection: &mut PgConnection) -> Result<(Vec<String>, Vec<String>), sqlx::Error> {
     let roles = sqlx::query!(
         r#"SELECT r.rolname::text AS "name!", r.rolsuper AS "superuser!", r.rolcreaterole AS "creates_roles!",
                   r.rolcreatedb AS "creates_databases!", r.rolreplication AS "replicates!", r.rolbypassrls AS "bypasses!",
@@ -205,12 +251,13 @@ async fn login_powers(connection: &mut PgConnection) -> Result<Vec<String>, sqlx
     )
     .fetch_all(connection)
     .await?;
-    let mut powers = Vec::new();
+    let (mut powers, mut changes_events) = (Vec::new(), Vec::new());
     for is in roles {
         let who = if is.name == RUNTIME_ROLE { format!("the role {RUNTIME_ROLE}") } else { "its login".to_owned() };
         // a superuser is all of the others too
         if is.superuser {
             powers.push(format!("{who} is a superuser"));
+            changes_events.push(format!("{who} may change audit events, as superusers may"));
             continue;
         }
         let all = [
@@ -222,14 +269,15 @@ async fn login_powers(connection: &mut PgConnection) -> Result<Vec<String>, sqlx
             (is.owns, "owns the tables or their functions"),
             (is.has_grants, "has grants of its own"),
             (is.everybody_has_grants, "has grants that everybody has"),
-            (is.changes_events, "may change audit events"),
             (is.administers, "may give roles to others"),
         ];
         powers.extend(all.into_iter().filter(|(is, _)| *is).map(|(_, power)| format!("{who} {power}")));
+        changes_events.extend(is.changes_events.then(|| format!("{who} may change audit events")));
         powers.extend(is.member_of.iter().map(|role| format!("{who} is a member of {role}")));
     }
     let remedy = format!("give the service a login that is a member of {RUNTIME_ROLE} and nothing else, and that role what the migrations give it");
-    Ok(powers.into_iter().map(|power| format!("{power}: {remedy}")).collect())
+    let with_remedy = |all: Vec<String>| all.into_iter().map(|power| format!("{power}: {remedy}")).collect();
+    Ok((with_remedy(powers), with_remedy(changes_events)))
 }
 
 /// Makes the service's login where there is none. Returns whether it did.

@@ -77,11 +77,21 @@ pub(super) fn read(read: &mut Reader, given: &mut Vec<Given>, is_production: boo
     Some(Database { owner: owner.unwrap_or_else(|| service.clone()), service, login })
 }
 
+impl Database {
+    /// Whether the service reaches it without a network.
+    #[must_use]
+    pub fn is_on_this_machine(&self) -> bool {
+        is_here(&self.service)
+    }
+}
+
+fn is_here(options: &PgConnectOptions) -> bool {
+    options.get_socket().is_some() || ["localhost", "127.0.0.1", "::1"].contains(&options.get_host()) || options.get_host().starts_with('/')
+}
+
 /// Whoever sits between the service and its database sees and changes everything, unless the server proves who it is.
 fn refuse_clear_text(read: &mut Reader, name: &str, options: &PgConnectOptions) {
-    let is_here =
-        options.get_socket().is_some() || ["localhost", "127.0.0.1", "::1"].contains(&options.get_host()) || options.get_host().starts_with('/');
-    if !is_here && !matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull) {
+    if !is_here(options) && !matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull) {
         read.refuse(
             name,
             "goes over a network without TLS that knows the server: add sslmode=verify-full (and sslrootcert=… for an authority of your own)",

@@ -55,6 +55,11 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "other names under which operators may ask, comma-separated, beside IP addresses, names without a dot, and those in `.svc`, `.cluster.local` and `.internal`",
     ),
+    setting(
+        "PORTCULLIS_WAIVED",
+        "",
+        "checks of `portcullis check` that keep nothing from starting and are shown as waived, comma-separated: [docs/check.md](docs/check.md)",
+    ),
     setting("PORTCULLIS_DATA_DIR", "data", "folder for what development makes"),
     secret("DATABASE_URL", "Postgres for the service; development without it starts a private cluster in the data folder"),
     secret("PORTCULLIS_OWNER_DATABASE_URL", "the same database as its owner, for `migrate`; otherwise `DATABASE_URL`"),

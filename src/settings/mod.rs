@@ -16,6 +16,7 @@ mod secrets;
 pub mod sources;
 pub mod tls;
 mod values;
+mod waived;
 pub mod webhook_endpoints;
 
 pub use database::Database;

@@ -74,6 +74,12 @@ impl Values {
         self.secrets.get(name)
     }
 
+    /// Whether a secret stands in the setting itself, and not where it is kept.
+    #[must_use]
+    pub fn is_written_out(&self, name: &str) -> bool {
+        self.text_here(name).is_some()
+    }
+
     /// The file that has a secret.
     pub(super) fn file_of(&self, name: &str) -> Option<&str> {
         self.plain.get(&format!("{name}_FILE")).map(String::as_str).filter(|path| !path.is_empty())

@@ -141,7 +141,10 @@ async fn append_batch(pool: &PgPool, keyring: &Keyring, clock: &Clock, memory: &
 }
 
 /// The end of the chain, as far as it is ours: whoever cut heads away and wrote links of their own must not get our signature on them.
-async fn end_that_we_signed(connection: &mut PgConnection, keyring: &Keyring) -> Result<Head, StoreError> {
+///
+/// # Errors
+/// [`StoreError::Altered`] where the chain does not end with what we signed.
+pub async fn end_that_we_signed(connection: &mut PgConnection, keyring: &Keyring) -> Result<Head, StoreError> {
     let end = store::last_link(connection).await?;
     let Some(signed) = store::last_signed(connection).await? else {
         return match end {

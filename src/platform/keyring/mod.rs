@@ -165,10 +165,8 @@ impl Keyring {
         algorithm: Algorithm,
         now: OffsetDateTime,
     ) -> Result<Self, KeyringError> {
-        let shared = Shared { key_encryption: key_encryption.into(), keys: RwLock::default(), last_look: tokio::sync::Mutex::default() };
-        let keyring = Self(Arc::new(shared));
         // first whether this key-encryption key opens what is there: with a wrong one nothing must be written
-        store::read(pool, keyring.key_encryption(), None).await?;
+        let keyring = Self::peek(pool, key_encryption).await?;
         store::make_missing(&mut *pool.acquire().await?, keyring.key_encryption(), algorithm, now).await?;
         keyring.reload(pool).await?;
         for purpose in Purpose::ALL {
@@ -179,9 +177,15 @@ impl Keyring {
         Ok(keyring)
     }
 
-    /// Why this key-encryption key does not open the table, if it does not.
-    pub async fn unfit(pool: &PgPool, key_encryption: impl Into<KeyEncryption>) -> Option<KeyringError> {
-        store::read(pool, &key_encryption.into(), None).await.err()
+    /// Reads the keyring and makes nothing: it may lack purposes, or be empty.
+    ///
+    /// # Errors
+    /// [`KeyringError`].
+    pub async fn peek(pool: &PgPool, key_encryption: impl Into<KeyEncryption>) -> Result<Self, KeyringError> {
+        let key_encryption = key_encryption.into();
+        let keys = store::read(pool, &key_encryption, None).await?;
+        let shared = Shared { key_encryption, keys: RwLock::new(Arc::new(keys)), last_look: tokio::sync::Mutex::default() };
+        Ok(Self(Arc::new(shared)))
     }
 
     /// Reads the table again. Where another node seals under a key-encryption key that this one does not have yet, it goes on with what it

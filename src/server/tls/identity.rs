@@ -30,7 +30,7 @@ const CERTIFICATE_LIFE: Duration = Duration::days(90);
 
 /// What the service proves itself with.
 pub struct Identity {
-    chain: Vec<CertificateDer<'static>>,
+    pub(super) chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 }
 

@@ -4,6 +4,7 @@
 
 pub mod acme;
 mod identity;
+pub mod inspect;
 mod reload;
 
 pub use identity::{Identity, Issued, authority_certificate, issue_once};

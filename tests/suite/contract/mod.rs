@@ -2,6 +2,7 @@
 
 mod access_matrix;
 mod api_document;
+mod check;
 mod data_exposure;
 mod errors;
 mod event_details;

@@ -10,6 +10,7 @@ use crate::{
     },
 };
 use portcullis::{
+    platform::{clock::Clock, db},
     server::tls::Identity,
     settings::{TlsFiles, list::SETTINGS},
 };
@@ -139,9 +140,11 @@ async fn a_first_start_makes_everything_and_the_service_owns_nothing() {
     let sessions = "SELECT usesysid::regrole::text FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'portcullis'";
     let logins: Vec<String> = sqlx::query_scalar(sessions).fetch_all(&mut superuser).await.unwrap();
     assert!(logins.contains(&service), "{logins:?}");
-    let problems = portcullis::platform::db::unfit(&made_url(&secrets).parse().unwrap()).await;
-    let is_developments = matches!(&problems[..], [only] if only.starts_with("it belongs to development"));
-    assert!(is_developments, "its login may do no more than it must; the file is for trying: {problems:?}");
+    let found = db::inspect(&made_url(&secrets).parse().unwrap(), &Clock::system()).await.unwrap();
+    assert_eq!([found.powers, found.changes_events].concat(), Vec::<String>::new(), "its login may do no more than it must");
+    assert!(found.schema.is_none(), "{:?}", found.schema);
+    let foreign = found.foreign.map(|error| error.to_string()).unwrap_or_default();
+    assert!(foreign.starts_with("it belongs to development"), "the file is for trying: {foreign}");
 
     assert!(Command::new("kill").args(["-TERM", &running.id().to_string()]).status().unwrap().success());
     wait_until("it ends", || running.try_wait().unwrap().is_some());
