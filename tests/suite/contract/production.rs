@@ -3,12 +3,7 @@
 use crate::{journeys::the_binary::portcullis, support::TestDatabase};
 use portcullis::settings::Settings;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, postgres::PgConnectOptions};
-use std::{
-    collections::HashMap,
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{collections::HashMap, fs, path::Path};
 
 const KEY: &str = "3q2+7wH1Jm0Yb8rN5xKfPzQvUoWc4TgLsAiEdRjXh9k=";
 
@@ -100,14 +95,6 @@ fn clear_text_is_taken_from_a_named_proxy_only() {
     let acme = [("PORTCULLIS_TLS", "acme"), ("PORTCULLIS_TLS_CERTIFICATE_FILE", ""), ("PORTCULLIS_TLS_KEY_FILE", "")];
     assert_eq!(problems(&acme), "", "a certificate that is ordered needs no file");
     assert!(problems(&[("PORTCULLIS_TLS", "off")]).contains("PORTCULLIS_TLS must be on, acme or proxy"));
-}
-
-/// What a start says on standard error, or `check` in its table, whose lines end anywhere.
-fn refused(command: &mut Command) -> String {
-    let Output { status, stdout, stderr } = command.output().unwrap();
-    let text = String::from_utf8([stdout, stderr].concat()).unwrap();
-    assert!(status.code() == Some(1) && !text.contains("panicked") && !text.contains("backtrace"), "{status}: {text}");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn url(options: &PgConnectOptions) -> String {

@@ -167,6 +167,14 @@ pub fn fails(command: &mut Command) -> String {
     text
 }
 
+/// What a start says on standard error, or `check` in its table, whose lines end anywhere.
+pub fn refused(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let text = String::from_utf8([stdout, stderr].concat()).unwrap();
+    assert!(status.code() == Some(1) && !text.contains("panicked") && !text.contains("backtrace"), "{status}: {text}");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn a_start_that_cannot_be_says_why() {
     let folder = tempfile::tempdir().unwrap();
