@@ -2,7 +2,7 @@
 //! nothing from starting. Practice 16.checklist. Tests: `tests/suite/contract/check.rs`.
 
 use super::{
-    facts::{Facts, default_of},
+    facts::Facts,
     rows::{Check, Finding, ROWS, Row, Verdict, Weight, named, secrets::STRENGTH},
 };
 use crate::settings::{Settings, Values, list::SETTINGS};

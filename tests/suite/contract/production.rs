@@ -1,6 +1,9 @@
 //! Production refuses what is unsafe, all of it at once, and `portcullis check` says the same beforehand.
 
-use crate::{journeys::the_binary::portcullis, support::TestDatabase};
+use crate::{
+    journeys::the_binary::{portcullis, refusal},
+    support::TestDatabase,
+};
 use portcullis::settings::Settings;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, postgres::PgConnectOptions};
 use std::{collections::HashMap, fs, path::Path};
@@ -123,7 +126,7 @@ async fn check_and_a_start_in_production_list_everything_at_once() {
     let mut behind = behind;
     behind.execute("DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)").await.unwrap();
     for arguments in [&["check"][..], &[]] {
-        let told = refused(&mut run(&superuser, arguments, &[("PORTCULLIS_WORKERS", "0"), ("PORTCULLIS_SMTP_URL", "smtps://accounts:secret@mail")]));
+        let told = refusal(&mut run(&superuser, arguments, &[("PORTCULLIS_WORKERS", "0"), ("PORTCULLIS_SMTP_URL", "smtps://accounts:secret@mail")]));
         for part in [
             "DATABASE_URL: its login is a superuser",
             "DATABASE_URL: the schema is behind",
@@ -133,9 +136,9 @@ async fn check_and_a_start_in_production_list_everything_at_once() {
             assert!(told.contains(part), "{arguments:?}: {part} is not in\n{told}");
         }
     }
-    let told = refused(&mut run(&owner, &["check"], &[]));
+    let told = refusal(&mut run(&owner, &["check"], &[]));
     assert!(told.contains("its login owns the tables or their functions") && told.contains("its login may create tables or schemas"), "{told}");
-    let told = refused(&mut run("postgres://service:Vb7kQ2mZx9TfLw4RnJ8c@127.0.0.1:1/p", &["check"], &[]));
+    let told = refusal(&mut run("postgres://service:Vb7kQ2mZx9TfLw4RnJ8c@127.0.0.1:1/p", &["check"], &[]));
     assert!(told.contains("DATABASE_URL: cannot be reached") && !told.contains("Vb7k"), "{told}");
 
     // a database as it should be, with the login that `migrate` makes
@@ -172,7 +175,7 @@ async fn check_and_a_start_in_production_list_everything_at_once() {
         ("GRANT SELECT ON keyring TO PUBLIC".to_owned(), "has grants that everybody has"),
     ] {
         superuser.execute(AssertSqlSafe(grant)).await.unwrap();
-        let told = refused(&mut run(&service, &["check"], &[("PORTCULLIS_OWNER_DATABASE_URL", "postgres://owner@localhost/p")]));
+        let told = refusal(&mut run(&service, &["check"], &[("PORTCULLIS_OWNER_DATABASE_URL", "postgres://owner@localhost/p")]));
         assert!(told.contains(expected) && told.contains("PORTCULLIS_OWNER_DATABASE_URL is for `portcullis migrate` alone"), "{expected}: {told}");
     }
     superuser.execute(AssertSqlSafe(format!("DROP OWNED BY {login}"))).await.unwrap();
@@ -185,7 +188,7 @@ async fn check_looks_into_certificates_and_keys() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = portcullis(folder.path());
     command.arg("check").envs(production(&[("PORTCULLIS_TLS_CERTIFICATE_FILE", "/nowhere/certificate.pem")])).env("DATABASE_URL", url(&t.feed));
-    let told = refused(&mut command);
+    let told = refusal(&mut command);
     assert!(told.contains("cannot read certificates from /nowhere/certificate.pem"), "{told}");
     assert!(told.contains("PORTCULLIS_KEY_ENCRYPTION_KEY: the key-encryption key does not open key"), "{told}");
 }
@@ -198,7 +201,7 @@ async fn policies_that_do_not_hold_keep_the_service_from_starting() {
         let mut command = portcullis(folder.path());
         command.args(arguments).envs(production(&[("PORTCULLIS_ENV", environment), ("PORTCULLIS_POLICIES", policies.path().to_str().unwrap())]));
         command.env("DATABASE_URL", url(&t.feed));
-        refused(&mut command)
+        refusal(&mut command)
     };
     let everywhere = |part: &str| {
         for told in [run(&["check"], "production"), run(&[], "production"), run(&[], "development")] {

@@ -2,7 +2,7 @@
 //! what changes there, and says what keeps it from starting. AWS is in `tests/interop/secrets_manager.rs`.
 
 use super::{
-    the_binary::{fails, portcullis, refused, wait_until},
+    the_binary::{fails, portcullis, refusal, wait_until},
     watched::Watched,
 };
 use crate::support::{
@@ -139,7 +139,7 @@ async fn every_command_works_with_secrets_from_each_place() {
         assert!(done(own.path(), &["audit", "verify"], &settings).contains("nothing was altered"), "{place:?}");
         let address = format!("root-{at}@example.org");
         assert!(done(own.path(), &["admin", "create", "--email", &address], &settings).contains("is an administrator"), "{place:?}");
-        let told = refused(portcullis(own.path()).arg("check").envs(settings.iter().copied()));
+        let told = refusal(portcullis(own.path()).arg("check").envs(settings.iter().copied()));
         assert!(told.contains("PORTCULLIS_MAIL_FROM must be set") && !told.contains("cannot be read:"), "{told}");
         assert!(!told.contains("falls short secrets.key-encryption-key"), "{told}");
         assert!(service.end(), "{place:?}");

@@ -84,8 +84,10 @@ fn two_nodes_know_the_same_and_their_keys_change_under_them() {
     keys(folder.path(), &["revoke", "refresh_token"]);
     wait_until("every session with tokens is over", || client.verify(0) == 401 && client.verify(1) == 401);
     assert_eq!(client.refresh(0), 401);
-    for (wrong, said) in [("rotate", "do not rotate"), ("revoke", "do not rotate")] {
-        let refused = portcullis(folder.path()).args(["keys", wrong, "pepper"]).output().unwrap();
+    for (wrong, said) in
+        [(["retire", "pepper"], "end by themselves"), (["revoke", "pepper"], "--yes-destroy"), (["revoke", "audit_chain"], "are not revoked")]
+    {
+        let refused = portcullis(folder.path()).arg("keys").args(wrong).output().unwrap();
         assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains(said));
     }
 

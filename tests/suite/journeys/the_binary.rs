@@ -168,7 +168,7 @@ pub fn fails(command: &mut Command) -> String {
 }
 
 /// What a start says on standard error, or `check` in its table, whose lines end anywhere.
-pub fn refused(command: &mut Command) -> String {
+pub fn refusal(command: &mut Command) -> String {
     let Output { status, stdout, stderr } = command.output().unwrap();
     let text = String::from_utf8([stdout, stderr].concat()).unwrap();
     assert!(status.code() == Some(1) && !text.contains("panicked") && !text.contains("backtrace"), "{status}: {text}");

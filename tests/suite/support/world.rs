@@ -274,6 +274,11 @@ impl<'a> World<'a> {
         self.caller(kind).cookie.as_ref().unwrap()
     }
 
+    /// The record whose path begins so.
+    pub fn known(&self, before: &str) -> String {
+        format!("{before}{}", self.ids[before])
+    }
+
     /// With the ids of the first member's records.
     pub fn url(&self, operation: &Operation) -> String {
         self.url_with(operation, |id| id.to_owned())

@@ -15,7 +15,6 @@ mod sessions;
 use super::facts::Facts;
 
 /// A row of the table.
-#[derive(Debug)]
 pub struct Row {
     /// The guide's word for it.
     pub aspect: &'static str,
@@ -28,7 +27,6 @@ pub struct Row {
 }
 
 /// One question to a configuration or a deployment.
-#[derive(Debug)]
 pub struct Check {
     /// `row.check`, unique and stable.
     pub name: &'static str,

@@ -4,9 +4,11 @@ use crate::support::{
     app::TestApp,
     operations::operations,
     provider::Provider,
+    webhooks,
     world::{Kind, World},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::json;
 
 #[actix_web::test]
 async fn only_a_cursor_of_this_list_and_this_reader_is_taken() {
@@ -43,13 +45,17 @@ async fn no_cursor_goes_from_list_to_list_or_from_reader_to_reader() {
     let world = World::of(&app, provider).await;
     let root = world.actor(Kind::Administrator);
     let second = app.member_with("second@example.org", "administrator").await;
-    for _ in 0..2 {
+    for at in 0..2 {
         root.document("public", None).await;
+        app.told(webhooks::HR, &format!("msg_{at}"), &webhooks::event("room.booked", &json!({}))).await;
+        let endpoint = json!({ "name": "Warehouse", "url": "https://1.1.1.1/", "events": ["audit.pruned"] });
+        assert_eq!(root.post("/v1/webhooks/endpoints", endpoint).await.status, 201);
+        assert_eq!(root.post(&format!("{}/test", world.known("/v1/webhooks/endpoints/")), json!({})).await.status, 202);
     }
     let lists: Vec<String> = operations()
         .into_iter()
         .filter(|operation| operation.parameters("query").contains(&"cursor".into()))
-        .map(|operation| operation.path)
+        .map(|operation| world.url(&operation))
         .collect();
     assert!(lists.len() >= 5, "{lists:?}");
     for list in &lists {

@@ -2,7 +2,7 @@
 
 use crate::{
     contract::production::production,
-    journeys::the_binary::{fails, portcullis, refused},
+    journeys::the_binary::{fails, portcullis, refusal},
     support::TestDatabase,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -32,7 +32,7 @@ async fn a_database_serves_the_environment_that_used_it_first() {
             let mut command = portcullis(folder.path());
             command.args(arguments).envs(production(&[("PORTCULLIS_ENV", other)])).env("DATABASE_URL", &database);
             command.env("PORTCULLIS_KEY_ENCRYPTION_KEY", STANDARD.encode(t.key_encryption_key.expose()));
-            refused(&mut command)
+            refusal(&mut command)
         };
         let reason = format!("it belongs to {own}, which used it first");
         for arguments in [&[][..], &["keys", "list"], &["audit", "verify"], &["admin", "create", "--email", "root@example.org"]] {

@@ -4,7 +4,7 @@
 use crate::{
     journeys::{
         kept_secrets::{Deployed, SECRET},
-        the_binary::{portcullis, refused, wait_until},
+        the_binary::{portcullis, refusal, wait_until},
         watched::Watched,
     },
     support::vault::Vault,
@@ -107,14 +107,14 @@ fn no_refusal_shows_what_it_refuses() {
         for arguments in
             [&[][..], &["check"], &["migrate"], &["keys", "list"], &["audit", "verify"], &["admin", "create", "--email", "a@example.org"]]
         {
-            let told = refused(portcullis(folder.path()).args(arguments).env("PORTCULLIS_ENV", environment).envs(wrong.clone()));
+            let told = refusal(portcullis(folder.path()).args(arguments).env("PORTCULLIS_ENV", environment).envs(wrong.clone()));
             assert!(!told.contains(CANARY) && !told.contains(key), "{arguments:?}: {told}");
             for name in ["DATABASE_URL is no", "PORTCULLIS_KEY_ENCRYPTION_KEY is not random", "PORTCULLIS_VAULT_TOKEN and"] {
                 assert!(told.contains(name), "{arguments:?}: {name} is not in\n{told}");
             }
             // one at a time, with whatever each library would say of it
             for (name, value) in &wrong {
-                let told = refused(
+                let told = refusal(
                     portcullis(folder.path()).args(arguments).env("PORTCULLIS_ENV", environment).env("PORTCULLIS_WORKERS", "0").env(name, value),
                 );
                 assert!(!told.contains(CANARY), "{arguments:?} {name}: {told}");
@@ -123,7 +123,7 @@ fn no_refusal_shows_what_it_refuses() {
     }
     let away = format!("postgres://service:{CANARY}@127.0.0.1:1/p");
     for arguments in [&[][..], &["check"], &["migrate"], &["keys", "list"]] {
-        let told = refused(portcullis(folder.path()).args(arguments).env("DATABASE_URL", &away));
+        let told = refusal(portcullis(folder.path()).args(arguments).env("DATABASE_URL", &away));
         assert!(told.contains("Connection refused") && !told.contains(CANARY), "{told}");
     }
 }
