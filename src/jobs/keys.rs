@@ -17,6 +17,14 @@ use sqlx::PgConnection;
 const BATCHES: usize = 100;
 
 pub(super) async fn keep_fresh(state: &State) -> Result<(), StoreError> {
+    match store::ensure_opens(&mut *state.pool.acquire().await?, state.keyring.key_encryption()).await {
+        Ok(()) => {}
+        Err(KeyringError::Database(error)) => return Err(error.into()),
+        Err(error) => {
+            tracing::error!(%error, "keys were left to the other nodes");
+            return Ok(());
+        }
+    }
     let mut is_changed = false;
     for purpose in Purpose::ALL.iter().copied().filter(|purpose| purpose.is_scheduled()) {
         let (algorithm, longest, now) = (state.settings.token_algorithm, state.settings.key_rotation, state.clock.now());

@@ -164,7 +164,7 @@ pub enum ProofError {
 pub async fn issue(connection: &mut PgConnection, keyring: &Keyring, now: OffsetDateTime, claim: Claim<'_>) -> Result<Issued, sqlx::Error> {
     let code = claim.purpose.has_code().then(crypto::numeric_code);
     let issued = Issued { id: crypto::uuid_v7(now), link: SecretToken::generate(), code, lifetime: claim.lifetime };
-    let (version, key) = keyring.active(KeyPurpose::Lookup);
+    let (version, key) = keyring.making_row(KeyPurpose::Lookup)?;
     let code = issued.code.as_ref().map(|code| (code_digest(key.expose(), issued.id, code.expose_secret()), version));
     store::insert_proof(connection, &issued, claim, code, now).await?;
     Ok(issued)

@@ -160,7 +160,7 @@ pub async fn make(
         return Ok(None);
     }
     let key = ApiKey::generate(realm, crypto::uuid_v7(now));
-    let (version, secret) = keyring.active(Purpose::ApiKey);
+    let (version, secret) = keyring.making_row(Purpose::ApiKey)?;
     store::insert(connection, (key.id(), &key.digest(secret.expose()), version), (owner, maker), wanted, now).await?;
     Ok(Some(key))
 }

@@ -80,6 +80,9 @@ pub enum HashError {
     /// The pepper that went into this hash has been revoked.
     #[error("pepper v{0} is not in the keyring")]
     NoPepper(i32),
+    /// This node cannot open the pepper that took over.
+    #[error("there is no pepper to make a hash with: {0}")]
+    NothingToMakeWith(#[from] crypto::Unsealable),
 }
 
 /// Memory for argon2, kept between hashes: clearing fresh pages for each costs a tenth of the time.
@@ -123,7 +126,7 @@ impl Arena {
 /// # Errors
 /// [`HashError`].
 pub fn create(arena: &mut Arena, keyring: &Keyring, cost: Cost, password: &[u8]) -> Result<StoredHash, HashError> {
-    let (pepper_version, pepper) = keyring.active(Purpose::Pepper);
+    let (pepper_version, pepper) = keyring.making(Purpose::Pepper)?;
     let params = cost.params()?;
     let salt: [u8; SALT_LEN] = crypto::random();
     let tag = arena.tag(pepper.expose(), params.clone(), &salt, password)?;

@@ -62,7 +62,7 @@ fn digest(key: &[u8; 32], account: Uuid, code: &str) -> [u8; 32] {
 /// When the database is away.
 pub async fn replace(connection: &mut PgConnection, keyring: &Keyring, account: Uuid, now: OffsetDateTime) -> Result<Vec<SecretString>, sqlx::Error> {
     let codes: Vec<SecretString> = (0..SET).map(|_| generate()).collect();
-    let (version, key) = keyring.active(Purpose::Lookup);
+    let (version, key) = keyring.making_row(Purpose::Lookup)?;
     let digests: Vec<Vec<u8>> = codes.iter().map(|code| digest(key.expose(), account, code.expose_secret()).to_vec()).collect();
     store::replace_codes(connection, account, &digests, version, now).await?;
     Ok(codes)

@@ -11,9 +11,9 @@ impl Keyring {
     /// Signs with the active key. Returns the key's version beside the signature.
     ///
     /// # Errors
-    /// [`Unsealable`] when the library refuses, which it does for no key of this length.
+    /// [`Unsealable`] when the library refuses, which it does for no key of this length, or as [`Keyring::making`].
     pub fn attest(&self, purpose: Purpose, statement: &[u8]) -> Result<(i32, [u8; 64]), Unsealable> {
-        let (version, key) = self.active(purpose);
+        let (version, key) = self.making(purpose)?;
         Ok((version, crypto::sign(key.expose(), statement)?))
     }
 

@@ -77,6 +77,14 @@ pub enum KeyringError {
         /// The key's version.
         version: i32,
     },
+    /// Others seal the keyring under a key-encryption key that this node does not have: what it seals would open nowhere after the move.
+    #[error("key {purpose} v{version} does not open: this node is without the others' key-encryption key, and changes no keys")]
+    LeftBehind {
+        /// The key's purpose, by the table: a newer binary may have more.
+        purpose: String,
+        /// The key's version.
+        version: i32,
+    },
     /// Nothing can be made for this purpose.
     #[error("there is no active key for {0}")]
     NoActiveKey(&'static str),
@@ -109,7 +117,7 @@ pub enum KeyState {
     Active,
     /// What it made is accepted until then; `None`: for as long as there is any of it.
     Retired(Option<OffsetDateTime>),
-    /// Worth nothing. In memory only where this node cannot open the key that took over: what it makes is worth nothing either.
+    /// Worth nothing. In memory only where this node cannot open the key that took over; nothing is made with it.
     Revoked,
 }
 
@@ -230,7 +238,8 @@ impl Keyring {
         self.0.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The version and key that new values of this purpose are made with.
+    /// The version and key that new values of this purpose are made with, for what is compared and kept nowhere. What is stored or handed out
+    /// is made with [`Keyring::making`].
     ///
     /// # Panics
     /// For [`Purpose::TokenSigning`], whose keys are no secrets to be mixed into something.
@@ -242,6 +251,29 @@ impl Keyring {
             // `open` looked that there is one, and no reading takes it away without another
             _ => unreachable!("no active secret key for {}", purpose.name()),
         }
+    }
+
+    /// The version and key for a new value that is to last. A node that cannot open the key that took over makes none: under a key that is
+    /// destroyed or about to be, it would be lost.
+    ///
+    /// # Errors
+    /// [`crypto::Unsealable`] when the key that this node knows is not the active one any more.
+    pub fn making(&self, purpose: Purpose) -> Result<(i32, KeyBytes), crypto::Unsealable> {
+        match self.keys().making(purpose) {
+            Some((version, Entry { state: KeyState::Active, material: Material::Secret(key) })) => Ok((version, key.clone())),
+            _ => {
+                tracing::error!(purpose = purpose.name(), "nothing is made for this purpose: this node cannot open the key that took over");
+                Err(crypto::Unsealable)
+            }
+        }
+    }
+
+    /// The same for a row that is being written.
+    ///
+    /// # Errors
+    /// [`sqlx::Error::Encode`], as [`Keyring::making`].
+    pub fn making_row(&self, purpose: Purpose) -> Result<(i32, KeyBytes), sqlx::Error> {
+        self.making(purpose).map_err(|error| sqlx::Error::Encode(error.into()))
     }
 
     /// The key that made an older value; `None` once it is revoked, or has ended because nothing hung on it.
@@ -289,10 +321,10 @@ impl Keyring {
     /// The key that signs.
     ///
     /// # Errors
-    /// [`KeyringError::NoActiveKey`].
+    /// [`KeyringError::NoActiveKey`], also when this node cannot open the one that took over.
     pub fn signing_key(&self) -> Result<Arc<SigningKey>, KeyringError> {
         match self.keys().making(Purpose::TokenSigning) {
-            Some((_, Entry { material: Material::Signing(key), .. })) => Ok(Arc::clone(key)),
+            Some((_, Entry { state: KeyState::Active, material: Material::Signing(key) })) => Ok(Arc::clone(key)),
             _ => Err(KeyringError::NoActiveKey(Purpose::TokenSigning.name())),
         }
     }
@@ -314,9 +346,9 @@ impl Keyring {
     /// Seals with the active key. Returns the key's version beside the sealed bytes.
     ///
     /// # Errors
-    /// [`crypto::Unsealable`] when the library refuses.
+    /// [`crypto::Unsealable`] when the library refuses, or as [`Keyring::making`].
     pub fn seal(&self, purpose: Purpose, context: &[u8], plaintext: &[u8]) -> Result<(i32, Vec<u8>), crypto::Unsealable> {
-        let (version, key) = self.active(purpose);
+        let (version, key) = self.making(purpose)?;
         Ok((version, crypto::seal(key.expose(), context, plaintext)?))
     }
 
@@ -335,8 +367,8 @@ impl Keys {
         Some((version, self.all.get(&(purpose, version))?))
     }
 
-    /// Goes on with the key of before for each purpose whose new one could not be opened. A key that was revoked meanwhile makes what
-    /// nobody accepts.
+    /// Remembers the key of before for each purpose whose new one could not be opened: for comparing only, since its state is not active any
+    /// more, by which [`Keyring::making`] refuses it.
     fn go_on_with(&mut self, before: &Self) {
         for (&(purpose, version), entry) in &self.all {
             if entry.state == KeyState::Active {

@@ -151,8 +151,24 @@ pub(super) async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Erro
     sqlx::query!(r#"SELECT pg_advisory_xact_lock($1) IS NULL AS "locked""#, KEYRING_LOCK).fetch_one(connection).await.map(drop)
 }
 
-async fn lock_and_list(connection: &mut PgConnection, purpose: Purpose) -> Result<Vec<Listed>, sqlx::Error> {
+/// Refuses changes by a node that does not open every key that counts.
+///
+/// # Errors
+/// [`KeyringError::LeftBehind`], or the database's.
+pub async fn ensure_opens(connection: &mut PgConnection, sealing: &KeyEncryption) -> Result<(), KeyringError> {
+    let rows = sqlx::query!("SELECT purpose, version, state, algorithm, sealed, accepted_until FROM keyring WHERE state <> 'revoked'");
+    for row in rows.fetch_all(connection).await? {
+        if sealing.open(&row.purpose, row.version, &row.sealed).is_err() {
+            return Err(KeyringError::LeftBehind { purpose: row.purpose, version: row.version });
+        }
+    }
+    Ok(())
+}
+
+/// Under the lock, so that the keyring does not move to another key-encryption key between the look and the change.
+async fn lock_and_list(connection: &mut PgConnection, sealing: &KeyEncryption, purpose: Purpose) -> Result<Vec<Listed>, KeyringError> {
     lock(connection).await?;
+    ensure_opens(connection, sealing).await?;
     Ok(list(connection).await?.into_iter().filter(|key| key.purpose == purpose.name()).collect())
 }
 
@@ -170,7 +186,7 @@ pub async fn rotate(
     now: OffsetDateTime,
 ) -> Result<(), KeyringError> {
     let made = Made::new(purpose, algorithm).await?;
-    let keys = lock_and_list(connection, purpose).await?;
+    let keys = lock_and_list(connection, keyring.key_encryption(), purpose).await?;
     let next = keys.iter().find(|key| key.state == "next").ok_or(KeyringError::NoActiveKey(purpose.name()))?;
     let ready = next.created_at + PUBLISHED_AHEAD;
     if !is_urgent && ready > now {
@@ -219,7 +235,7 @@ pub async fn revoke(
     now: OffsetDateTime,
 ) -> Result<(), KeyringError> {
     let (active, next) = (Made::new(purpose, algorithm).await?, Made::new(purpose, algorithm).await?);
-    let last = newest(&lock_and_list(connection, purpose).await?);
+    let last = newest(&lock_and_list(connection, keyring.key_encryption(), purpose).await?);
     sqlx::query!(
         "UPDATE keyring SET state = 'revoked', changed_at = $2, accepted_until = NULL, sealed = '' WHERE purpose = $1 AND state <> 'revoked'",
         purpose.name(),
@@ -266,7 +282,7 @@ pub async fn keep_fresh(
     longest: Duration,
     now: OffsetDateTime,
 ) -> Result<bool, KeyringError> {
-    let keys = lock_and_list(connection, purpose).await?;
+    let keys = lock_and_list(connection, keyring.key_encryption(), purpose).await?;
     let is_of_another = |key: &Listed| key.algorithm.as_deref().is_some_and(|name| name != algorithm.name());
     let in_state = |state: &str| keys.iter().find(|key| key.state == state);
     let (Some(active), Some(next)) = (in_state("active"), in_state("next")) else { return Err(KeyringError::NoActiveKey(purpose.name())) };

@@ -104,7 +104,7 @@ pub async fn exchange(
     // behind the lock: what others did with this token is done
     let used = store::use_of(connection, &digest).await?;
     let Some(used) = used else {
-        let (nonce, (key_version, key)) = (crypto::random::<32>(), keyring.active(Purpose::RefreshToken));
+        let (nonce, (key_version, key)) = (crypto::random::<32>(), keyring.making_row(Purpose::RefreshToken)?);
         let successor = SecretToken::derive(key.expose(), &[token.expose().as_bytes(), &nonce]);
         let idle_expires_at = family.absolute_expires_at.min(now + lifetimes.idle);
         let made = store::Successor { digest: successor.digest(), parent: digest, nonce, key_version };

@@ -504,7 +504,11 @@ async fn a_node_with_the_old_key_encryption_key_only_takes_up_what_it_can() {
     change(false).await;
     assert_eq!((t.keyring.active(Purpose::Cursor).0, rolled.active(Purpose::Cursor).0), (2, 3), "it goes on with the last that it knows");
     assert!(rolled.accepted(Purpose::Cursor, 2, t.clock.now()).is_some(), "which the others accept");
+    let makes = |keyring: &Keyring| keyring.seal(Purpose::Cursor, b"place", b"last").is_ok();
+    assert!(makes(&rolled) && !makes(&t.keyring), "and makes nothing new with it");
+    assert!(t.keyring.seal(Purpose::TotpSeed, b"place", b"seed").is_ok() && t.keyring.signing_key().is_ok(), "what did not move on goes on");
     change(true).await;
+    assert!(makes(&rolled) && !makes(&t.keyring));
     let (version, _) = t.keyring.active(Purpose::Cursor);
     assert!(t.keyring.accepted(Purpose::Cursor, version, t.clock.now()).is_none(), "what is revoked is worth nothing, here neither");
     assert!(t.keyring.version(Purpose::Cursor, 1).is_none());

@@ -8,8 +8,9 @@
 mod store;
 
 use crate::platform::{
+    crypto::Unsealable,
     db::StoreError,
-    keyring::{Keyring, Purpose, Rotation, SETTLED, store as keys},
+    keyring::{Keyring, KeyringError, Purpose, Rotation, SETTLED, store as keys},
 };
 use sqlx::{PgConnection, PgPool};
 use std::collections::HashMap;
@@ -42,7 +43,8 @@ pub struct Walk {
     pub is_through: bool,
 }
 
-/// Seals rows under retired keys anew, at most so many batches. Tells after each how many rows it changed so far.
+/// Seals rows under retired keys anew, at most so many batches. Tells after each how many rows it changed so far. A node that does not open
+/// every key that counts seals nothing: what it takes for the active key may be destroyed.
 ///
 /// # Errors
 /// [`StoreError`]; what was done stays done.
@@ -60,6 +62,10 @@ pub async fn reseal(
     }
     for _ in 0..batches {
         let mut connection = pool.acquire().await?;
+        keys::ensure_opens(&mut connection, keyring.key_encryption()).await.map_err(|error| match error {
+            KeyringError::Database(error) => StoreError::Database(error),
+            _ => StoreError::Seal(Unsealable),
+        })?;
         let rows = store::batch(&mut connection, purpose, &retired, after, size).await?;
         let Some(last) = rows.last() else { return Ok(Walk { is_through: true, ..walk }) };
         after = last.id;

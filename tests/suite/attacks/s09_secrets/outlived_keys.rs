@@ -6,16 +6,26 @@ use crate::support::{
     device::Device,
     machines::wanted,
 };
-use portcullis::platform::keyring::{Purpose, rows, signing::Algorithm, store};
+use portcullis::{
+    credentials::password::Password,
+    platform::{
+        crypto,
+        keyring::{KeyBytes, KeyEncryption, Keyring, KeyringError, Purpose, rows, signing::Algorithm, store, wrapping},
+    },
+};
 use serde_json::json;
 use time::Duration;
 
 const ADA: &str = "ada@example.org";
 
-async fn rotate(app: &TestApp, purpose: Purpose) {
+async fn rotate_by(app: &TestApp, keyring: &Keyring, purpose: Purpose) {
     let mut transaction = app.database.pool.begin().await.unwrap();
-    store::rotate(&mut transaction, &app.state.keyring, purpose, Algorithm::EdDsa, true, app.clock.now()).await.unwrap();
+    store::rotate(&mut transaction, keyring, purpose, Algorithm::EdDsa, true, app.clock.now()).await.unwrap();
     transaction.commit().await.unwrap();
+}
+
+async fn rotate(app: &TestApp, purpose: Purpose) {
+    rotate_by(app, &app.state.keyring, purpose).await;
     app.state.keyring.reload(&app.database.pool).await.unwrap();
 }
 
@@ -287,4 +297,59 @@ async fn the_audit_chain_goes_on_under_the_next_key() {
     assert_eq!(found.damage, 0);
     let versions = app.count("SELECT count(DISTINCT key_version) FROM audit_heads").await;
     assert_eq!(versions, 2, "the first key verifies what it signed, the second one signs");
+}
+
+/// One node was forgotten when the key-encryption key was replaced. What it made under keys that are gone would be lost, and what it sealed
+/// under the old key-encryption key would open for the thief only.
+#[actix_web::test]
+async fn a_node_that_was_left_behind_makes_nothing_that_would_be_lost() {
+    let app = TestApp::start().await;
+    let ada = app.member(ADA).await;
+    app.member("bob@example.org").await.add_totp().await;
+    app.all_letters_sent().await;
+    let new = KeyBytes::new(crypto::random());
+    let both = KeyEncryption::new(new.clone(), Some(app.database.key_encryption_key.clone()));
+    let rolled = Keyring::open(&app.database.pool, both, Algorithm::EdDsa, app.clock.now()).await.unwrap();
+    wrapping::reencrypt(&app.database.pool, &rolled, 100, |_| {}).await.unwrap();
+    let mut transaction = app.database.pool.begin().await.unwrap();
+    for _ in 0..2 {
+        store::rotate(&mut transaction, &rolled, Purpose::TotpSeed, Algorithm::EdDsa, true, app.clock.now()).await.unwrap();
+    }
+    for purpose in [Purpose::Outbox, Purpose::Pepper] {
+        store::revoke(&mut transaction, &rolled, purpose, Algorithm::EdDsa, app.clock.now()).await.unwrap();
+    }
+    transaction.commit().await.unwrap();
+    app.wait_for("the news", async || app.state.keyring.making(Purpose::Outbox).is_err().then_some(())).await;
+    for purpose in [Purpose::Outbox, Purpose::Pepper, Purpose::TotpSeed] {
+        assert!(app.state.keyring.making(purpose).is_err() && app.state.keyring.seal(purpose, b"", b"").is_err(), "{purpose:?}");
+    }
+    let password = Password::new("a moon of wet tin and gravel");
+    assert!(app.state.passwords.create(&password, Vec::new()).await.is_err(), "a password that would be right nowhere");
+
+    let asked = app.visitor().post("/v1/auth/password/forgot", json!({ "email": ADA })).await;
+    assert!(asked.status == 202 || asked.status.is_server_error(), "{}", asked.text);
+    assert!(ada.post("/v1/me/email", json!({ "email": "ada@example.net" })).await.status.is_server_error());
+    assert_eq!(app.count("SELECT count(*) FROM outbox").await, 0, "no letter that nobody could open");
+
+    // nor does its schedule change a key or a row
+    let keys = app.count("SELECT count(*) FROM keyring").await;
+    app.clock.advance(Duration::days(100));
+    let walk = rows::reseal(&app.database.pool, &app.state.keyring, Purpose::TotpSeed, (1, 100), |_| {}).await;
+    assert!(walk.is_err(), "{walk:?}");
+    let mut transaction = app.database.pool.begin().await.unwrap();
+    let fresh =
+        store::keep_fresh(&mut transaction, &app.state.keyring, Purpose::SessionCookie, Algorithm::EdDsa, Duration::DAY, app.clock.now()).await;
+    assert!(matches!(fresh, Err(KeyringError::LeftBehind { .. })), "{fresh:?}");
+    drop(transaction);
+    app.run_jobs().await;
+    assert_eq!(app.count("SELECT count(*) FROM keyring").await, keys);
+    assert_eq!(app.count("SELECT count(*) FROM totp WHERE seed_key_version = 1").await, 1);
+    Keyring::open(&app.database.pool, &new, Algorithm::EdDsa, app.clock.now()).await.unwrap();
+
+    for _ in 0..2 {
+        rotate_by(&app, &rolled, Purpose::AuditChain).await;
+        rotate_by(&app, &rolled, Purpose::TokenSigning).await;
+    }
+    app.state.keyring.reload(&app.database.pool).await.unwrap();
+    assert!(app.state.keyring.attest(Purpose::AuditChain, b"head").is_err() && app.state.keyring.signing_key().is_err());
 }
