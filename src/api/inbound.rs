@@ -18,7 +18,7 @@ use crate::{
     error::{ApiError, ErrorCode},
     state::State,
     webhooks::inbound::{
-        self, Kept, Reason, Source,
+        self, Claim, Kept, Reason, Source,
         store::{self, Listed},
     },
 };
@@ -83,9 +83,12 @@ pub async fn receive(anyone: Anyone, state: Data<State>, source: Valid<Path<Sour
     let counts = [Count::of(&state, Quota::WebhookRefusals, &["webhook", &source.name, &network])];
     let spent = rate_limit::spend(&state, &counts).await?;
     match take(&state, source, &caller, sent).await {
-        Ok(answer) => {
-            rate_limit::give_back(&state, &spent).await?;
-            Ok(answer)
+        Ok(taken) => {
+            // who has a copy need not have a key: copies count as what does not hold
+            if taken.status == ReceivedStatus::Accepted {
+                rate_limit::give_back(&state, &spent).await?;
+            }
+            Ok(received(&state, source, taken))
         }
         Err(Stop::Refused(reason)) => Err(refuse(&state, source, &caller, reason).await?),
         Err(Stop::Failed(error)) => {
@@ -98,7 +101,7 @@ pub async fn receive(anyone: Anyone, state: Data<State>, source: Valid<Path<Sour
     }
 }
 
-async fn take(state: &State, source: &Source, caller: &Caller, mut sent: Unread) -> Result<HttpResponse, Stop> {
+async fn take(state: &State, source: &Source, caller: &Caller, mut sent: Unread) -> Result<Received, Stop> {
     if !source.calls_from(caller.client.place(&state.settings.trusted_proxies)) {
         return Err(Stop::Refused(Reason::Network));
     }
@@ -114,10 +117,19 @@ async fn take(state: &State, source: &Source, caller: &Caller, mut sent: Unread)
     if !source.keys.made(&claim, &body) {
         return Err(Stop::Refused(Reason::Signature));
     }
-    // of who holds a key only: strangers use nothing of it up
-    rate_limit::spend(state, &[Count::of(state, Quota::Webhooks, &["webhooks", &source.name])]).await?;
+    // of who holds a key only: strangers use nothing of it up, neither with what they made nor with copies of what they saw
+    let spent = rate_limit::spend(state, &[Count::of(state, Quota::Webhooks, &["webhooks", &source.name])]).await?;
+    let stored = keep(state, source, caller, (&claim, &body), now).await;
+    if !matches!(stored, Ok(Received { status: ReceivedStatus::Accepted, .. })) {
+        rate_limit::give_back(state, &spent).await?;
+    }
+    stored
+}
+
+/// With its event. The quotas are counted outside of it: copies that wait for the first one must not keep it from its connection.
+async fn keep(state: &State, source: &Source, caller: &Caller, message: (&Claim, &[u8]), now: OffsetDateTime) -> Result<Received, Stop> {
     let mut transaction = state.pool.begin().await?;
-    let kept = inbound::keep(&mut transaction, &state.keyring, source, (&claim, &body), now).await?;
+    let kept = inbound::keep(&mut transaction, &state.keyring, source, message, now).await?;
     let (event, id, kind, status) = match kept {
         Ok((Kept::New(id), kind)) => (Event::WebhookReceived, id, kind, ReceivedStatus::Accepted),
         Ok((Kept::Again(id), kind)) => (Event::WebhookRepeated, id, kind, ReceivedStatus::Repeated),
@@ -128,7 +140,7 @@ async fn take(state: &State, source: &Source, caller: &Caller, mut sent: Unread)
     let detail = json!({ "webhook": id, "source": source.name, "type": kind });
     audit::record(&mut transaction, &state.keyring, now, entry.detail(detail)).await?;
     transaction.commit().await?;
-    Ok(received(state, source, Received { id, status }))
+    Ok(Received { id, status })
 }
 
 fn received(state: &State, source: &Source, received: Received) -> HttpResponse {

@@ -342,7 +342,7 @@ pub enum InboxState {
 }
 
 /// Whether a webhook is new.
-#[derive(serde::Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ReceivedStatus {
     /// It is new.

@@ -2,7 +2,7 @@
 
 use crate::support::{
     app::{Answer, TestApp},
-    webhooks::{HR, delivery, event, signed},
+    webhooks::{HR, by_github, delivery, event, signed},
 };
 use serde_json::json;
 
@@ -43,4 +43,26 @@ async fn a_source_stores_so_many_and_no_more() {
         401,
         "strangers use nothing of it up, and are told nothing"
     );
+}
+
+/// GitHub signs no time: whoever saw one message can send it for ever. It uses up what its sender may get wrong, and nothing of the source's.
+#[actix_web::test]
+async fn copies_of_one_message_do_not_shut_its_source_out() {
+    let quotas = [("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.0/8"), ("PORTCULLIS_WEBHOOK_QUOTA", "3"), ("PORTCULLIS_WEBHOOK_REFUSAL_QUOTA", "5")];
+    let app = TestApp::with_sources(&quotas).await;
+    let send = |address: &str, number: i64| {
+        let body = json!({ "action": "opened", "number": number }).to_string();
+        Answer::of(delivery(&app.visitor(), "code", &by_github("1", &body), &body).header("x-forwarded-for", address))
+    };
+    assert_eq!(send("198.51.100.7", 1).await.status, 202);
+    for _ in 0..5 {
+        assert_eq!(send("203.0.113.7", 1).await.status, 200);
+    }
+    let refused = send("203.0.113.7", 1).await;
+    assert!(refused.status == 429 && refused.header("ratelimit").contains("\"webhook_refusals\""), "{}", refused.text);
+    for number in 2..=3 {
+        assert_eq!(send("198.51.100.7", number).await.status, 202, "the source goes on");
+    }
+    let refused = send("198.51.100.7", 4).await;
+    assert!(refused.status == 429 && refused.header("ratelimit").contains("\"webhooks\""), "what is new counts: {}", refused.text);
 }
