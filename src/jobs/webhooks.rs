@@ -119,7 +119,11 @@ async fn settle(connection: &mut PgConnection, state: &State, message: &Claimed,
     let Some(found) = endpoint::store::lock(connection, message.endpoint_id).await? else { return Ok(()) };
     let is_delivered = attempt.outcome == AttemptOutcome::Delivered;
     let is_over = attempt.outcome == AttemptOutcome::Gone || message.tried >= state.settings.webhook_endpoints.attempts;
+    // whoever is at an address that the endpoint had gives up nothing for the one that it has now
+    let is_elsewhere = !is_delivered && found.url != message.url;
+    let is_over = is_over && !is_elsewhere;
     let end = match (is_delivered, is_over) {
+        _ if is_elsewhere => ("waiting", Some(now)),
         (true, _) => ("delivered", None),
         (false, true) => ("given_up", None),
         (false, false) => ("waiting", Some(now + delivery::pause(message.tried, attempt.retry_after))),
@@ -141,6 +145,9 @@ async fn settle(connection: &mut PgConnection, state: &State, message: &Claimed,
         }));
         let entry = if is_delivered { entry } else { entry.refused() };
         audit::record(connection, &state.keyring, now, entry).await?;
+    }
+    if found.url != message.url {
+        return Ok(());
     }
     judge(connection, state, &found, attempt.outcome, now).await
 }

@@ -174,6 +174,28 @@ async fn who_is_gone_or_fails_for_days_is_disabled_and_its_maker_hears_of_it() {
     assert_eq!(root.deliveries(&failing).await[0]["state"], "delivered");
 }
 
+/// Who is still asked at an address that the endpoint had says nothing about the one that it has.
+#[actix_web::test]
+async fn what_an_old_address_answers_does_not_disable_the_new_one() {
+    let receiver = Receiver::start(&["127.0.0.1"]);
+    let app = service(&receiver, &[]).await;
+    let root = app.administrator().await;
+    let endpoint = root.subscribe(&receiver.url(), &["account.created"]).await;
+    receiver.react(Reaction::Held(410));
+    assert_eq!(root.post(&endpoint.path("/test"), json!({})).await.status, 202);
+    receiver.wait_for(&app, 1).await;
+    let moved = receiver.url().replace("/hooks", "/moved");
+    assert_eq!(root.patch(&endpoint.path(""), json!({ "url": moved })).await.json()["url"], moved);
+    receiver.react(Reaction::Status(204));
+    let received = receiver.wait_for(&app, 2).await;
+    assert_eq!(received[0].id, received[1].id);
+    assert!(received[1].head[0].starts_with("POST /moved"), "{:?}", received[1].head);
+    let told = root.attempted(&endpoint, 2).await;
+    assert_eq!((&told["state"], &told["attempts"][0]["outcome"]), (&json!("delivered"), &json!("gone")), "{told}");
+    let shown = root.get(&endpoint.path("")).await.json();
+    assert_eq!((&shown["enabled"], shown.get("failing_since")), (&json!(true), None), "{shown}");
+}
+
 #[actix_web::test]
 async fn keys_are_replaced_without_losing_a_message() {
     let receiver = Receiver::start(&["127.0.0.1"]);

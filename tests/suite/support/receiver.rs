@@ -79,6 +79,8 @@ pub enum Reaction {
     Silence,
     /// A head that goes on and on.
     EndlessHead,
+    /// This status, once another reaction is set.
+    Held(u16),
 }
 
 pub struct Receiver {
@@ -202,6 +204,12 @@ impl Receiver {
                 endless(stream, format!("x-filler: {}\r\n", "x".repeat(4000)).as_bytes())?;
             }
             Reaction::Silence => thread::sleep(Duration::from_secs(30)),
+            Reaction::Held(status) => {
+                while matches!(*self.reaction.lock().unwrap(), Reaction::Held(_)) {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                write!(stream, "HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")?;
+            }
         }
         stream.conn.send_close_notify();
         stream.flush()
