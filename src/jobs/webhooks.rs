@@ -166,14 +166,16 @@ async fn judge(
         }
         return Ok(());
     }
+    // the fault is ours
+    if outcome == AttemptOutcome::Unsigned {
+        return Ok(());
+    }
     let since = found.failing_since.unwrap_or(now);
     if found.failing_since.is_none() {
         endpoint::store::set_failing(connection, found.id, Some(now)).await?;
     }
     let reason = match outcome {
         AttemptOutcome::Gone => DisabledReason::Gone,
-        // the fault is ours
-        AttemptOutcome::Unsigned => return Ok(()),
         _ if now - since >= state.settings.webhook_endpoints.failing => DisabledReason::Failing,
         _ => return Ok(()),
     };

@@ -187,17 +187,15 @@ pub async fn attempt(fenced: &Fenced, keyring: &Keyring, keys: &[SealedKeys], me
     }
 }
 
-/// Signed anew at each attempt, by all keys that count now.
+/// Signed anew at each attempt, by all keys that count now, the current ones first.
 fn headers(keyring: &Keyring, keys: &[SealedKeys], message: &Claimed, now: OffsetDateTime) -> Result<HeaderMap, Unusable> {
     let id: MessageId = format!("msg_{}", message.id.simple()).parse().map_err(|_| Unusable)?;
     let signed = Message { id: &id, timestamp: Timestamp::from(now), body: message.payload.as_bytes() };
-    let mut signatures = Vec::new();
-    for SealedKeys { id, sealed, key_version } in keys {
-        signatures.push(Keys::open(keyring, *id, *key_version, sealed)?.sign(signed)?);
-    }
-    if signatures.is_empty() {
-        return Err(Unusable);
-    }
+    let sign = |keys: &SealedKeys| Keys::open(keyring, keys.id, keys.key_version, &keys.sealed)?.sign(signed);
+    let (current, old) = keys.split_first().ok_or(Unusable)?;
+    let mut signatures = vec![sign(current)?];
+    // whoever has the current ones is told, also where the key that sealed those before them was revoked
+    signatures.extend(old.iter().filter_map(|keys| sign(keys).ok()));
     let value = |text: String| HeaderValue::try_from(text).map_err(|_| Unusable);
     Ok(HeaderMap::from_iter([
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),

@@ -237,6 +237,31 @@ async fn keys_are_replaced_without_losing_a_message() {
 }
 
 #[actix_web::test]
+async fn old_keys_that_do_not_open_take_no_message_from_the_current_ones() {
+    let receiver = Receiver::start(&["127.0.0.1"]);
+    let app = service(&receiver, &[]).await;
+    let root = app.administrator().await;
+    let old = root.subscribe(&receiver.url(), &["account.created"]).await;
+    let new = Subscribed::of(&root.post(&old.path("/rotate-secret"), json!({ "overlap_hours": 24 })).await);
+    // as after `portcullis keys revoke webhook_secret`
+    let spoil = async |which: &str| {
+        let spoilt = format!("UPDATE webhook_secrets SET sealed = '\\x00' WHERE ends_at IS {which}");
+        sqlx::query(sqlx::AssertSqlSafe(spoilt)).execute(&app.database.pool).await.unwrap();
+    };
+    spoil("NOT NULL").await;
+    assert_eq!(root.post(&old.path("/test"), json!({})).await.status, 202);
+    let received = receiver.wait_for(&app, 1).await.pop().unwrap();
+    assert!(received.is_signed_by(&new.secret) && received.is_signed_by_key(&new.public_key) && !received.is_signed_by(&old.secret));
+    // without the current ones nothing goes out, which is no fault of the endpoint
+    spoil("NULL").await;
+    assert_eq!(root.post(&old.path("/test"), json!({})).await.status, 202);
+    assert_eq!(last(&root.attempted(&old, 1).await)["outcome"], "unsigned");
+    let shown = root.get(&old.path("")).await.json();
+    assert_eq!((&shown["enabled"], shown.get("failing_since")), (&json!(true), None), "{shown}");
+    assert_eq!(receiver.received().len(), 1);
+}
+
+#[actix_web::test]
 async fn what_was_missed_is_sent_again() {
     let receiver = Receiver::start(&["127.0.0.1"]);
     let app = service(&receiver, &[("PORTCULLIS_WEBHOOK_ATTEMPTS", "1")]).await;
