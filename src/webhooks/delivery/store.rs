@@ -99,7 +99,8 @@ pub async fn insert(
     Ok(ids)
 }
 
-/// Claims at most `most` messages that are due, a few of each endpoint, for as long as an attempt may take. Nodes share them out.
+/// Claims at most `most` messages that are due, a few of each endpoint, for as long as an attempt may take. Nodes share them out. Whose
+/// endpoint has fewest under way goes first, then what is due longest: a backlog of some takes no place that another one needs.
 ///
 /// # Errors
 /// When the database is away.
@@ -108,12 +109,15 @@ pub async fn claim(connection: &mut PgConnection, now: OffsetDateTime, most: i64
         Claimed,
         "WITH ready AS MATERIALIZED (
              SELECT r.id, e.url FROM webhook_endpoints e CROSS JOIN LATERAL (
-                 SELECT id, due_at FROM webhook_deliveries
+                 SELECT count(*) AS under_way FROM webhook_deliveries
+                 WHERE endpoint_id = e.id AND state = 'waiting' AND leased_until > $1) b CROSS JOIN LATERAL (
+                 SELECT id, due_at, sequence FROM webhook_deliveries
                  WHERE endpoint_id = e.id AND state = 'waiting' AND due_at <= $1 AND (leased_until IS NULL OR leased_until <= $1)
                  ORDER BY due_at, sequence
-                 LIMIT greatest(0, $3 - (SELECT count(*) FROM webhook_deliveries WHERE endpoint_id = e.id AND state = 'waiting' AND leased_until > $1))
+                 LIMIT greatest(0, $3 - b.under_way)
                  FOR UPDATE SKIP LOCKED) r
-             WHERE e.disabled_at IS NULL ORDER BY r.due_at LIMIT $4)
+             WHERE e.disabled_at IS NULL
+             ORDER BY b.under_way + row_number() OVER (PARTITION BY e.id ORDER BY r.due_at, r.sequence), r.due_at LIMIT $4)
          UPDATE webhook_deliveries d SET attempts = attempts + 1, tried = tried + 1, leased_until = $2 FROM ready WHERE d.id = ready.id
          RETURNING d.id, d.endpoint_id, ready.url, d.event, d.payload, d.attempts, d.tried",
         now,

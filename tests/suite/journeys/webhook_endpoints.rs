@@ -4,10 +4,12 @@ use crate::support::{
     app::TestApp,
     receiver::{Reaction, Received, Receiver, Subscribed},
 };
+use portcullis::webhooks::delivery::store;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, sync::Arc};
 use time::Duration;
+use uuid::Uuid;
 
 async fn service(receiver: &Arc<Receiver>, more: &[(&str, &str)]) -> TestApp {
     let settings = receiver.settings();
@@ -325,6 +327,32 @@ async fn one_slow_endpoint_holds_up_no_other() {
     }
     fast.wait_for(&app, 20).await;
     assert_eq!(slow.connections(), 4, "it has no more places than these");
+}
+
+/// In one transaction, out of sight of the jobs.
+#[actix_web::test]
+async fn a_backlog_of_some_endpoints_takes_no_place_that_another_needs() {
+    let app = TestApp::start().await;
+    let (now, mut transaction) = (app.clock.now(), app.database.pool.begin().await.unwrap());
+    let backlogs = [(1, 10), (2, 10), (3, 1)];
+    for (endpoint, messages) in backlogs {
+        let (id, since) = (Uuid::from_u128(endpoint), now - Duration::HOUR + Duration::minutes(i64::try_from(endpoint).unwrap()));
+        let made = "INSERT INTO webhook_endpoints (id, name, url, created_at) VALUES ($1, 'x', 'https://hooks.example/', $2)";
+        sqlx::query(made).bind(id).bind(since).execute(&mut *transaction).await.unwrap();
+        let due = "INSERT INTO webhook_deliveries (id, endpoint_id, sequence, event, payload, created_at, due_at)
+                   SELECT gen_random_uuid(), $1, n, 'account.created', '{}', $2, $2 FROM generate_series(1, $3) n";
+        sqlx::query(due).bind(id).bind(since).bind(messages).execute(&mut *transaction).await.unwrap();
+    }
+    let mut claim = async |most: i64| {
+        let claimed = store::claim(&mut transaction, now, most).await.unwrap();
+        let mut of: Vec<u128> = claimed.iter().map(|message| message.endpoint_id.as_u128()).collect();
+        of.sort_unstable();
+        of
+    };
+    assert_eq!(claim(3).await, [1, 2, 3], "one of each, whatever is due longest");
+    assert_eq!(claim(1).await, [1], "then what is due longest");
+    assert_eq!(claim(1).await, [2], "of which fewer are under way");
+    assert_eq!(claim(32).await, [1, 1, 2, 2], "four of each");
 }
 
 #[actix_web::test]
