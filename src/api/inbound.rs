@@ -70,7 +70,8 @@ impl<E: Into<ApiError>> From<E> for Stop {
 ///
 /// From a source that the settings name, signed as its scheme has it: Standard Webhooks (`webhook-id`, `webhook-timestamp`,
 /// `webhook-signature`), GitHub (`x-hub-signature-256`, `x-github-delivery`) or Stripe (`stripe-signature`). The body is a JSON object, whatever
-/// its media type, and is not compressed. What was taken in is stored; sent again to the byte, it is answered 200 and changes nothing.
+/// its media type, and is not compressed. What was taken in is stored; sent again to the byte, it is answered 200 and changes nothing,
+/// unless it was given up: then it is dealt with after all.
 /// `docs/webhooks.md` has the rules.
 #[utoipa::path(post, path = "/v1/webhooks/inbound/{source}", tag = "webhooks",
     params(("source" = inline(SourceNameText), Path, description = "The source, by its name in the settings")),
@@ -131,6 +132,7 @@ async fn keep(state: &State, source: &Source, caller: &Caller, message: (&Claim,
     let mut transaction = state.pool.begin().await?;
     let kept = inbound::keep(&mut transaction, &state.keyring, source, message, now).await?;
     let (event, id, kind, status) = match kept {
+        Ok((Kept::Revived(id), kind)) => (Event::WebhookReceived, id, kind, ReceivedStatus::Resumed),
         Ok((Kept::New(id), kind)) => (Event::WebhookReceived, id, kind, ReceivedStatus::Accepted),
         Ok((Kept::Again(id), kind)) => (Event::WebhookRepeated, id, kind, ReceivedStatus::Repeated),
         Ok((Kept::Reused, _)) => return Err(Stop::Refused(Reason::Reused)),
@@ -148,6 +150,10 @@ fn received(state: &State, source: &Source, received: Received) -> HttpResponse 
         ReceivedStatus::Accepted => {
             state.inbox_waits.notify_one();
             ("accepted", HttpResponse::Accepted())
+        }
+        ReceivedStatus::Resumed => {
+            state.inbox_waits.notify_one();
+            ("resumed", HttpResponse::Accepted())
         }
         ReceivedStatus::Repeated => ("repeated", HttpResponse::Ok()),
     };

@@ -347,6 +347,8 @@ pub enum InboxState {
 pub enum ReceivedStatus {
     /// It is new.
     Accepted,
+    /// It came before, was given up, and is dealt with after all.
+    Resumed,
     /// It came before.
     Repeated,
 }

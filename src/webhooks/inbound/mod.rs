@@ -3,7 +3,8 @@
 //! or acts on it twice.
 //!
 //! Protects against replays (practice 11.replay): what a scheme signs of a message's identity is spent by a unique constraint. The same
-//! message again is a sender that missed the answer, and changes nothing; another body under the same id is refused.
+//! message again is a sender that missed the answer, and changes nothing, unless it was given up: then it is dealt with after all. Another body
+//! under the same id is refused.
 //! Attacks: `tests/suite/attacks/s11_webhooks/`.
 
 mod scheme;
@@ -62,6 +63,8 @@ pub enum Kept {
     New(Uuid),
     /// It came before, to the byte.
     Again(Uuid),
+    /// It came before and was given up; now it waits for the job once more.
+    Revived(Uuid),
     /// Another one came before under its id.
     Reused,
 }
@@ -95,7 +98,11 @@ pub async fn keep(
         Kept::New(id)
     } else {
         match store::spent(connection, &source.name, &nonce).await? {
-            Some((id, before)) if crypto::equal(&before, &digest) => Kept::Again(id),
+            Some((id, before)) if crypto::equal(&before, &digest) => {
+                // sealed anew: what there was may be what could not be opened
+                let (key_version, sealed) = keyring.seal(Purpose::WebhookInbox, id.as_bytes(), body)?;
+                if store::revive(connection, id, (key_version, &sealed), now).await? { Kept::Revived(id) } else { Kept::Again(id) }
+            }
             _ => Kept::Reused,
         }
     };

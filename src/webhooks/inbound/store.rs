@@ -42,6 +42,26 @@ pub(super) async fn spent(connection: &mut PgConnection, source: &str, nonce: &s
     Ok(row.map(|row| (row.id, row.digest)))
 }
 
+/// Has a message that was given up wait as if it were new. `false`: it was not, or somebody else has.
+pub(super) async fn revive(
+    connection: &mut PgConnection,
+    id: Uuid,
+    (key_version, sealed): (i32, &[u8]),
+    now: OffsetDateTime,
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "UPDATE webhook_inbox SET state = 'waiting', attempts = 0, due_at = $2, finished_at = NULL, sealed = $3, key_version = $4
+         WHERE id = $1 AND state = 'dead'",
+        id,
+        now,
+        sealed,
+        key_version
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// A message whose turn it is.
 pub struct Due {
     /// Its id.

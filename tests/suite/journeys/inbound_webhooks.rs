@@ -83,6 +83,25 @@ async fn an_effect_that_fails_is_tried_again() {
     assert_eq!((root.get("/v1/me").await.status.as_u16(), successor.get("/v1/me").await.status.as_u16()), (401, 200));
 }
 
+/// Its source sends a message again that was given up: it is dealt with from the start.
+#[actix_web::test]
+async fn what_was_given_up_is_dealt_with_when_it_is_sent_again() {
+    let app = TestApp::with_sources(&[("PORTCULLIS_WEBHOOK_INBOX_ATTEMPTS", "1")]).await;
+    let root = app.administrator().await;
+    let body = event("user.deactivated", &json!({ "email": "root@example.org" }));
+    let id = app.told(HR, "msg_1", &body).await;
+    app.inbox_is(&id, "dead").await;
+    let _successor = app.member_with("ada@example.org", "administrator").await;
+    // nor could what was kept be read any more
+    sqlx::query("UPDATE webhook_inbox SET sealed = NULL, key_version = NULL").execute(&app.database.pool).await.unwrap();
+    let again = app.deliver("hr", &signed(&app, HR, "msg_1", &body), &body).await;
+    assert_eq!((again.status.as_u16(), again.json()), (202, json!({ "id": id, "status": "resumed" })));
+    app.inbox_is(&id, "processed").await;
+    assert_eq!(root.get("/v1/me").await.status, 401);
+    assert_eq!(app.count("SELECT sum(attempts) FROM webhook_inbox").await, 1);
+    assert_eq!(app.deliver("hr", &signed(&app, HR, "msg_1", &body), &body).await.status, 200, "once");
+}
+
 /// What webhooks said hangs on a key like everything that is sealed: it moves to the next one, and goes with a revoked one. What was spent stays
 /// spent.
 #[actix_web::test]
