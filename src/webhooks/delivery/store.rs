@@ -334,14 +334,18 @@ pub async fn backlog(connection: &mut PgConnection, now: OffsetDateTime) -> Resu
     .await
 }
 
-/// Forgets messages that were made before this, at most `batch`. Returns how many.
+/// Forgets messages that were made before this, at most `batch`; none that waits, which nobody would hear of. Returns how many.
 ///
 /// # Errors
 /// When the database is away.
 pub async fn purge(connection: &mut PgConnection, before: OffsetDateTime, batch: i64) -> Result<u64, sqlx::Error> {
-    let done =
-        sqlx::query!("DELETE FROM webhook_deliveries WHERE id IN (SELECT id FROM webhook_deliveries WHERE created_at <= $1 LIMIT $2)", before, batch)
-            .execute(connection)
-            .await?;
+    let done = sqlx::query!(
+        "DELETE FROM webhook_deliveries WHERE id IN (
+             SELECT id FROM webhook_deliveries WHERE created_at <= $1 AND state <> 'waiting' LIMIT $2)",
+        before,
+        batch
+    )
+    .execute(connection)
+    .await?;
     Ok(done.rows_affected())
 }

@@ -372,9 +372,20 @@ async fn there_are_so_many_endpoints_and_old_messages_go() {
     let endpoint = Subscribed { id: page["items"][0]["id"].as_str().unwrap().into(), secret: String::new(), public_key: String::new() };
     assert_eq!(root.post(&endpoint.path("/test"), json!({})).await.status, 202);
     root.attempted(&endpoint, 1).await;
+    // what waits for its endpoint to be enabled stays
+    let waiting = "INSERT INTO webhook_deliveries (id, endpoint_id, sequence, event, payload, created_at, due_at)
+                   SELECT gen_random_uuid(), id, 1, 'account.created', '{}', $2, $2 FROM webhook_endpoints WHERE id <> $1::uuid";
+    let other = format!("/v1/webhooks/endpoints/{}", next["items"][0]["id"].as_str().unwrap());
+    let disabled = root.patch(&other, json!({ "enabled": false })).await;
+    assert_eq!(disabled.status, 200, "{}", disabled.text);
+    sqlx::query(waiting).bind(&endpoint.id).bind(app.clock.now()).execute(&app.database.pool).await.unwrap();
     app.clock.advance(Duration::days(1) + Duration::MINUTE);
     app.run_jobs().await;
-    assert_eq!(app.count("SELECT (SELECT count(*) FROM webhook_deliveries) + (SELECT count(*) FROM webhook_attempts)").await, 0);
+    assert_eq!(app.count("SELECT count(*) FROM webhook_deliveries WHERE state = 'waiting'").await, 1);
+    assert_eq!(
+        app.count("SELECT (SELECT count(*) FROM webhook_deliveries WHERE state <> 'waiting') + (SELECT count(*) FROM webhook_attempts)").await,
+        0
+    );
 
     // numbers go on
     let root = app.sign_in("root@example.org").await;
