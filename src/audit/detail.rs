@@ -67,7 +67,7 @@ const FIELDS: [(&str, Kind, &str); 55] = [
     ("permissions", Kind::Words, "What the role allows."),
     ("provider", Kind::Word, "The provider, by its name in the settings."),
     ("purpose", Kind::Word, "What the keys are for."),
-    ("reason", Kind::Word, "Why it was refused."),
+    ("reason", Kind::Word, "Why it was refused, or had no effect."),
     ("replaces", Kind::Id, "The API key before."),
     ("requires_second_factor", Kind::Flag, "Whether the role counts with a second factor only."),
     ("role", Kind::Word, "The role."),

@@ -74,13 +74,15 @@ async fn process(state: &State, message: &Due) -> Result<(), Failure> {
     if !store::finish(&mut transaction, message.id, now).await? {
         return Ok(());
     }
-    match source.effect {
-        Effect::Record => {}
+    let nothing_done = match source.effect {
+        Effect::Record => None,
         Effect::Offboard => offboard(&mut transaction, state, message, &body, now).await?,
-    }
+    };
     let origin = Origin::service();
     let entry = Entry::new(Event::WebhookProcessed, &origin, None, None);
-    let detail = json!({ "webhook": message.id, "source": message.source, "type": message.kind, "try": message.attempts });
+    let detail = json!({
+        "webhook": message.id, "source": message.source, "type": message.kind, "try": message.attempts, "reason": nothing_done,
+    });
     audit::record(&mut transaction, &state.keyring, now, entry.detail(detail)).await?;
     transaction.commit().await?;
     metrics::counter!("portcullis_inbox_processed_total", "outcome" => "processed").increment(1);
@@ -101,10 +103,17 @@ struct Person {
     id: Option<Value>,
 }
 
-/// Disables the account that the message names, if there is one.
-async fn offboard(connection: &mut PgConnection, state: &State, message: &Due, body: &[u8], now: OffsetDateTime) -> Result<(), Failure> {
+/// Disables the account that the message names. Gives a word for the log where there is none: a sender that knows people by other addresses
+/// takes them for disabled.
+async fn offboard(
+    connection: &mut PgConnection,
+    state: &State,
+    message: &Due,
+    body: &[u8],
+    now: OffsetDateTime,
+) -> Result<Option<&'static str>, Failure> {
     if message.kind.as_deref() != Some("user.deactivated") {
-        return Ok(());
+        return Ok(None);
     }
     let Deactivated { data } = serde_json::from_slice(body).map_err(|_| Failure::ForGood("no_person"))?;
     // behind the lock: whose address it is may be changing
@@ -120,11 +129,11 @@ async fn offboard(connection: &mut PgConnection, state: &State, message: &Due, b
         }
         (None, _) => return Err(Failure::ForGood("no_person")),
     };
-    let Some(account) = account else { return Ok(()) };
+    let Some(account) = account else { return Ok(Some("nobody")) };
     let origin = Origin::service();
     let by = By { origin: &origin, actor: None, webhook: Some(message.id) };
     disabling::disable(connection, (&state.keyring, &state.revocations), account, &by, now).await?;
-    Ok(())
+    Ok(None)
 }
 
 /// Later; after the last try, or where it is of no use, never: then the message stays for an operator to look at.

@@ -50,6 +50,8 @@ async fn what_names_nobody_or_nobody_clearly_disables_nobody() {
         let id = app.told(HR, &format!("msg_{n}"), &event("user.deactivated", &data)).await;
         app.inbox_is(&id, state).await;
     }
+    let nobody = "SELECT count(*) FROM audit_events WHERE event = 'webhook.processed' AND detail->>'reason' = 'nobody'";
+    assert_eq!(app.count(nobody).await, 2, "the log says that it came to nothing");
     let id = app.told(HR, "msg_other", &event("user.activated", &json!({ "email": "ada@example.org" }))).await;
     app.inbox_is(&id, "processed").await;
     assert_eq!(ada.get("/v1/me").await.status, 200);
