@@ -32,7 +32,7 @@ const fn v6(a: u16, b: u16, c: u16, prefix: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0), prefix)
 }
 
-const NOT_PUBLIC_V4: [Ipv4Net; 18] = [
+const NOT_PUBLIC_V4: [Ipv4Net; 19] = [
     v4(0, 0, 0, 0, 8),       // "this network"
     v4(10, 0, 0, 0, 8),      // private
     v4(100, 64, 0, 0, 10),   // shared with a carrier's NAT
@@ -51,6 +51,8 @@ const NOT_PUBLIC_V4: [Ipv4Net; 18] = [
     v4(203, 0, 113, 0, 24),  // documentation
     v4(224, 0, 0, 0, 4),     // multicast
     v4(240, 0, 0, 0, 4),     // reserved, and broadcast
+    // not IANA's: Azure's WireServer, which hands out settings and secrets of the machine that asks
+    v4(168, 63, 129, 16, 32),
 ];
 
 const GLOBAL_UNICAST: Ipv6Net = v6(0x2000, 0, 0, 3);

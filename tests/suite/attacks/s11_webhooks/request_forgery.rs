@@ -11,7 +11,7 @@ use std::sync::Arc;
 const PUBLIC: &str = "93.184.215.14";
 
 /// Hosts that are addresses, in every notation that some parser takes for one.
-const ADDRESSES: [&str; 93] = [
+const ADDRESSES: [&str; 95] = [
     "127.0.0.1",
     "127.1",
     "127.0.1",
@@ -38,6 +38,8 @@ const ADDRESSES: [&str; 93] = [
     "10.255.255.255",
     "100.64.0.1",
     "100.127.255.255",
+    "168.63.129.16",
+    "0xa83f8110",
     "169.254.0.1",
     "169.254.169.254",
     "2852039166",
