@@ -7,8 +7,11 @@ use crate::{
     webhooks::signature::{ID, MAX_SIGNATURES, Message, MessageId, PublicKey, SIGNATURE, Secret, TIMESTAMP, Timestamp},
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use std::fmt;
 use time::{Duration, OffsetDateTime};
 
 /// GitHub's headers: who signed what, and which delivery it is, unsigned.
@@ -152,12 +155,66 @@ impl Claim {
 #[derive(Deserialize)]
 pub(super) struct Head {
     #[serde(default)]
-    id: Value,
+    id: Word,
     #[serde(default, rename = "type")]
-    kind: Value,
+    kind: Word,
     /// What GitHub's bodies have of the kind.
     #[serde(default)]
-    action: Value,
+    action: Word,
+}
+
+/// A text. Whatever else stands in its place is passed over without being kept: as a tree it takes many times the body's memory.
+#[derive(Default)]
+struct Word(Option<String>);
+
+impl<'de> Deserialize<'de> for Word {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Words)
+    }
+}
+
+struct Words;
+
+impl<'de> Visitor<'de> for Words {
+    type Value = Word;
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("any value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Word, E> {
+        Ok(Word(Some(text.to_owned())))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Word, E> {
+        Ok(Word(None))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Word, E> {
+        Ok(Word(None))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Word, E> {
+        Ok(Word(None))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Word, E> {
+        Ok(Word(None))
+    }
+
+    fn visit_unit<E>(self) -> Result<Word, E> {
+        Ok(Word(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Word, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Word(None))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Word, A::Error> {
+        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Word(None))
+    }
 }
 
 impl Head {
@@ -168,14 +225,14 @@ impl Head {
     }
 
     pub(super) fn id(&self) -> Option<MessageId> {
-        self.id.as_str()?.parse().ok()
+        self.id.0.as_deref()?.parse().ok()
     }
 
     /// The kind of event, where it is 1 to 100 of `A-Za-z0-9_.:-`.
     pub(super) fn kind(&self) -> Option<String> {
         let is_kind =
             |text: &&str| (1..=100).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte));
-        self.kind.as_str().or(self.action.as_str()).filter(is_kind).map(str::to_owned)
+        self.kind.0.as_deref().or(self.action.0.as_deref()).filter(is_kind).map(str::to_owned)
     }
 }
 
@@ -224,6 +281,11 @@ mod tests {
         assert_eq!(kind(r#"{"type":"user.deactivated","data":{"type":1}}"#), Some(Some("user.deactivated".into())));
         assert_eq!(kind(r#"{"action":"opened"}"#), Some(Some("opened".into())));
         assert_eq!(kind(r#"{"type":"two words"}"#), Some(None));
+        for other in ["null", "true", "7", "-7", "1.5", "1e400", r#"[[1,{"a":"b"}],"x"]"#, r#"{"type":"a","b":[]}"#] {
+            let expected = (other != "1e400").then(|| Some("opened".to_owned()));
+            assert_eq!(kind(&format!(r#"{{"id":{other},"type":{other},"action":"opened"}}"#)), expected, "{other}");
+        }
+        assert_eq!(kind(r#"{"type":"\u0061bc"}"#), Some(Some("abc".into())));
         for wrong in ["", "[]", r#"["a","b","c"]"#, r#""x""#, "{", r#"{"type":"a","type":"b"}"#, "{} {}"] {
             assert_eq!(kind(wrong), None, "{wrong}");
         }
