@@ -122,7 +122,7 @@ fn table() -> Routes {
         .route(personal_data::__path_read_export, personal_data::read_export, &[NotFound]);
     routes
         .open_to::<Fresh<SignedIn>>()
-        .route(password::__path_change_password, password::change_password, &[WrongPassword])
+        .route(password::__path_change_password, password::change_password, &[MailboxProofRequired, WrongPassword])
         .route(email::__path_change_email, email::change_email, &[])
         .route(passkeys::__path_begin_passkey, passkeys::begin_passkey, &[MailboxProofRequired, TooMany])
         .route(passkeys::__path_add_passkey, passkeys::add_passkey, &[Forbidden, InvalidChallenge, MailboxProofRequired, TooMany])

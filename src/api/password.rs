@@ -13,7 +13,7 @@ use crate::{
         api_keys,
         csrf::{CsrfToken, bind_cookie},
         logout::take_away,
-        mailed,
+        mailbox, mailed,
         mfa::lock_own,
         reauthenticate::reauthenticate,
         shapes::{CurrentPassword, NewPassword},
@@ -57,7 +57,8 @@ pub struct ChangePassword {
 /// Change one's password
 ///
 /// Every other session, every API key and every one-time link ends, other devices are unknown again, and the owner is told. A session with a cookie
-/// goes on under a new id and with a new CSRF token; one with tokens ends, and its client signs in with the new password.
+/// goes on under a new id and with a new CSRF token; one with tokens ends, and its client signs in with the new password. A first password, in
+/// an account without a second factor, needs its owner's agreement by mail.
 #[utoipa::path(post, path = "/v1/me/password", tag = "me", request_body = ChangePassword,
     responses((status = 200, description = "The session's new CSRF token", body = CsrfToken, headers(("Set-Cookie"))),
         (status = 204, description = "Changed and signed out: it was a session with tokens", headers(("Set-Cookie"), ("Clear-Site-Data")))))]
@@ -72,7 +73,11 @@ pub async fn change_password(
     let owner = AccountId(principal.account);
     let verified = match current_password {
         Some(current) => Some(reauthenticate(&state, &principal, &caller, &current).await?),
-        None if credentials::store::own_password(&mut *state.pool.acquire().await?, owner.0).await?.is_none() => None,
+        // nothing shows that it is the owner who adds this way in: not where a password became void, either
+        None if credentials::store::own_password(&mut *state.pool.acquire().await?, owner.0).await?.is_none() => {
+            mailbox::ensure_agreed(&mut *state.pool.acquire().await?, &state, &principal).await?;
+            None
+        }
         None => return Err(ApiError::invalid_field("current_password", "is missing")),
     };
     let account = accounts::store::find_own(&mut *state.pool.acquire().await?, owner).await?;

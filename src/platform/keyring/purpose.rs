@@ -111,7 +111,7 @@ macro_rules! purposes {
 purposes! {
     /// Mixed into every password hash (argon2's secret input). The hash is made anew when its owner signs in.
     Pepper = "pepper", UntilGone,
-        Destroys("every password is void: people set a new one by letter; passkeys and sign-in with others go on");
+        Destroys("every password is void, and every session of whoever had one ends: people set a new one by letter; passkeys and sign-in with others go on");
     /// Signs and encrypts the session cookie.
     SessionCookie = "session_cookie", Overlap(LONGEST_COOKIE_LIFE.saturating_add(MARGIN)),
         Ends("every session with a cookie ends: people sign in again");

@@ -185,11 +185,19 @@ pub(super) async fn clear_revoked(connection: &mut PgConnection, purpose: Purpos
     let name = purpose.name();
     let done = match purpose {
         Purpose::Pepper => {
+            // as a reset does: a session that somebody left open must not be what the next password is set with
+            let ended = sqlx::query!(
+                "UPDATE sessions SET revoked_at = $2 WHERE revoked_at IS NULL AND absolute_expires_at > $2 AND user_id IN (SELECT user_id FROM passwords
+                   WHERE pepper_version IN (SELECT version FROM keyring WHERE purpose = $1 AND state = 'revoked'))",
+                name,
+                now
+            );
+            let ended = ended.execute(&mut *connection).await?.rows_affected();
             let sql = sqlx::query!(
                 "DELETE FROM passwords WHERE pepper_version IN (SELECT version FROM keyring WHERE purpose = $1 AND state = 'revoked')",
                 name
             );
-            sql.execute(connection).await?
+            return Ok(ended + sql.execute(connection).await?.rows_affected());
         }
         // which key a cookie was made with is not in the row: whoever was there then signs in again
         Purpose::SessionCookie | Purpose::SessionState | Purpose::RefreshToken => {

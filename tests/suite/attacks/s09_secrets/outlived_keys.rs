@@ -178,7 +178,7 @@ async fn what_sessions_keys_and_lists_hang_on_ends_at_once_on_every_node() {
 #[actix_web::test]
 async fn without_the_pepper_no_password_is_right_and_the_work_is_the_same() {
     let app = TestApp::start().await;
-    app.member(ADA).await;
+    let thief = app.member(ADA).await;
     revoke(&app, Purpose::Pepper).await;
     heard([&app, &app], Purpose::Pepper, 3).await;
     for _ in 0..2 {
@@ -189,11 +189,27 @@ async fn without_the_pepper_no_password_is_right_and_the_work_is_the_same() {
         clear(&app, Purpose::Pepper).await;
     }
     assert_eq!(app.count("SELECT count(*) FROM passwords").await, 0);
+    app.wait_for("the end of the session", async || (thief.get("/v1/me").await.status == 401).then_some(())).await;
+    assert_eq!(app.count("SELECT count(*) FROM sessions WHERE revoked_at IS NULL").await, 0);
     assert_eq!(app.visitor().post("/v1/auth/password/forgot", json!({ "email": ADA })).await.status, 202);
     let letter = app.letter_about(ADA, "/go/reset").await;
     let body = json!({ "token": letter.token, "password": "another wet tin moon" });
     assert_eq!(app.visitor().post("/v1/auth/password/reset", body).await.status, 204);
     assert_eq!(app.visitor().sign_in(ADA, "another wet tin moon").await.status, 200);
+}
+
+#[actix_web::test]
+async fn a_session_that_was_left_open_sets_no_first_password() {
+    let app = TestApp::start().await;
+    let thief = app.member(ADA).await;
+    sqlx::query("DELETE FROM passwords").execute(&app.database.pool).await.unwrap();
+    let body = json!({ "password": "mallory has chosen this one" });
+    assert_eq!(thief.post("/v1/me/password", body.clone()).await.code(), "MAILBOX_PROOF_REQUIRED");
+    assert_eq!(app.count("SELECT count(*) FROM passwords").await, 0);
+    // whoever reads the owner's letters is the owner
+    thief.agree_by_mail().await;
+    assert_eq!(thief.post("/v1/me/password", body).await.status, 200);
+    assert_eq!(app.count("SELECT count(*) FROM passwords").await, 1);
 }
 
 #[actix_web::test]
