@@ -46,6 +46,8 @@ fn answers_without_end_or_sense_are_given_up() {
         (answer(&format!("{{\"data\":{{\"ttl\":0,\"x\":\"{}\"}}}}", "x".repeat(2 << 20))), "more than 1 MiB"),
         (answer("<html>canary</html>"), "says nothing of the token"),
         (answer("{\"data\":{\"ttl\":-1}}"), "says nothing of the token"),
+        // a life that no clock can count
+        (answer("{\"data\":{\"ttl\":18446744073709551615,\"redis\":\"redis://canary\"}}"), "was deleted"),
         // of a store of version 1: the fields themselves
         (answer("{\"data\":{\"ttl\":0,\"redis\":\"redis://canary\"}}"), "was deleted"),
         (b"HTTP/1.1 200 x\r\ncontent-length: 100\r\n\r\n{\"data\":".to_vec(), "cannot be reached"),
