@@ -6,7 +6,10 @@ use crate::settings::{
     secrets::{Given, password_in},
 };
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{
+    ConnectOptions,
+    postgres::{PgConnectOptions, PgSslMode},
+};
 
 /// The databases by role.
 #[derive(Debug, Clone)]
@@ -41,12 +44,10 @@ impl Settings {
 #[must_use]
 pub fn with_changed_password(current: &PgConnectOptions, url: &SecretString) -> Option<PgConnectOptions> {
     let changed = url.expose_secret().parse::<PgConnectOptions>().ok()?;
-    let place = |options: &PgConnectOptions| {
-        let (host, socket, database) = (options.get_host().to_owned(), options.get_socket().cloned(), options.get_database().map(str::to_owned));
-        (host, socket, options.get_port(), options.get_username().to_owned(), database)
-    };
+    // how the server proves itself among it
+    let rest = |options: &PgConnectOptions| options.clone().password("").to_url_lossy();
     let password = password_in(url)?;
-    (place(&changed) == place(current)).then(|| current.clone().password(password.expose_secret()))
+    (rest(&changed) == rest(current)).then(|| current.clone().password(password.expose_secret()))
 }
 
 pub(super) fn read(read: &mut Reader, given: &mut Vec<Given>, is_production: bool) -> Option<Database> {
@@ -72,6 +73,9 @@ pub(super) fn read(read: &mut Reader, given: &mut Vec<Given>, is_production: boo
     let is_own = owner.as_ref().is_some_and(|owner| owner.get_username() != service.get_username());
     if is_production {
         refuse_clear_text(read, SERVICE, &service);
+        if let Some(owner) = &owner {
+            refuse_clear_text(read, OWNER, owner);
+        }
     }
     let login = password_in(&url).filter(|_| is_own).map(|password| Login { name: service.get_username().to_owned(), password });
     Some(Database { owner: owner.unwrap_or_else(|| service.clone()), service, login })
@@ -96,5 +100,30 @@ fn refuse_clear_text(read: &mut Reader, name: &str, options: &PgConnectOptions) 
             name,
             "goes over a network without TLS that knows the server: add sslmode=verify-full (and sslrootcert=… for an authority of your own)",
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_but_the_password_changes_while_the_service_runs() {
+        const BEFORE: &str = "postgres://service:one@db.internal/p?sslmode=verify-full&sslrootcert=/etc/a.pem";
+        let current = BEFORE.parse::<PgConnectOptions>().unwrap().application_name("portcullis");
+        let changed = |from: &str, to: &str| with_changed_password(&current, &SecretString::from(BEFORE.replace(from, to)));
+        assert!(changed("one", "two").is_some());
+        for (from, to) in [
+            ("verify-full", "disable"),
+            ("verify-full", "verify-ca"),
+            ("sslmode=verify-full&", ""),
+            ("a.pem", "b.pem"),
+            ("&sslrootcert=/etc/a.pem", ""),
+            ("db.internal", "db.elsewhere"),
+            ("service", "owner"),
+            ("/p?", "/q?"),
+        ] {
+            assert!(changed(from, to).is_none(), "{from} {to}");
+        }
     }
 }

@@ -81,7 +81,7 @@ pub(super) fn judge(all: &[Given], data: &Path) -> Vec<(&'static str, String)> {
         if SETTINGS.iter().any(|setting| setting.default == Some(text)) {
             problems.push((*name, "stands in .env.example".to_owned()));
         }
-        if let Some(other) = all[..at].iter().find(|other| other.secret.expose_secret() == text) {
+        if let Some(other) = all[..at].iter().find(|other| other.secret.expose_secret().trim() == text.trim()) {
             problems.push((*name, format!("has the same secret as {}", other.name)));
         }
     }

@@ -77,10 +77,29 @@ fn unsafe_secrets_are_refused_and_not_shown() {
             "has the same secret as PORTCULLIS_WEBHOOK_SOURCES",
         ),
         ("PORTCULLIS_OWNER_DATABASE_URL", "postgres://owner:Vb7kQ2mZx9TfLw4RnJ8c@db/p", "has the same secret as"),
+        (
+            "PORTCULLIS_OWNER_DATABASE_URL",
+            "postgres://owner:Jm4-qR7-vW2-xZ9-kT5@db/p?sslmode=require",
+            "OWNER_DATABASE_URL goes over a network without",
+        ),
+        ("PORTCULLIS_PREVIOUS_KEY_ENCRYPTION_KEY", " 3q2+7wH1Jm0Yb8rN5xKfPzQvUoWc4TgLsAiEdRjXh9k=\n", "has the same secret as"),
     ] {
         let told = problems(&[(name, value)]);
         assert!(told.contains(expected), "{value}: {told}");
         assert!(!told.contains(value.rsplit_once('@').map_or(value, |(start, _)| start.rsplit(':').next().unwrap())), "{told}");
+    }
+}
+
+#[test]
+fn a_migration_crosses_no_network_in_clear_text_either() {
+    for name in ["DATABASE_URL", "PORTCULLIS_OWNER_DATABASE_URL"] {
+        let of = |url: &str| {
+            let values = [("PORTCULLIS_ENV", "production"), (name, url)].map(|(name, value)| (name.to_owned(), value.to_owned()));
+            Settings::for_migration(values.into_iter().collect()).err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        let told = of("postgres://owner:Jm4-qR7-vW2-xZ9-kT5@db.internal/p?sslmode=require");
+        assert!(told.contains("without TLS that knows the server") && !told.contains("Jm4"), "{name}: {told}");
+        assert_eq!(of("postgres://owner:Jm4-qR7-vW2-xZ9-kT5@db.internal/p?sslmode=verify-full"), "", "{name}");
     }
 }
 
