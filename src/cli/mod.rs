@@ -161,7 +161,7 @@ async fn open(settings: &Settings, clock: &Clock) -> anyhow::Result<Opened> {
     let pool = db::pool(database.service.clone(), settings.database_connections);
     // only when there is something to do: the service's login may not be the owner's
     if settings.environment == Environment::Development && db::check_schema(&pool).await.is_err() {
-        bring_up_to_date(&database).await?;
+        bring_up_to_date(&database, settings.environment).await?;
     }
     db::reach(&database.service).await.context("cannot reach the database (DATABASE_URL)")?;
     db::check_schema(&pool).await?;
@@ -179,15 +179,17 @@ fn passwords(settings: &Settings, keyring: &Keyring) -> anyhow::Result<Passwords
 
 async fn migrate(settings: &Settings) -> anyhow::Result<()> {
     let (database, _local) = database(settings).await?;
-    bring_up_to_date(&database).await?;
+    bring_up_to_date(&database, settings.environment).await?;
     println!("the database is up to date");
     Ok(())
 }
 
 /// Migrations, and the service's own login where there is none yet.
-async fn bring_up_to_date(database: &Database) -> anyhow::Result<()> {
+async fn bring_up_to_date(database: &Database, environment: Environment) -> anyhow::Result<()> {
     let reached = db::reach(&database.owner).await.context("cannot reach it (PORTCULLIS_OWNER_DATABASE_URL, otherwise DATABASE_URL)");
     reached.context("cannot bring the database up to date")?;
+    // before anything is changed: there is no way back from a migration of another environment's data
+    db::refuse_foreign(&database.owner, environment.name()).await.context("cannot bring the database up to date")?;
     db::migrate(&database.owner).await.context("cannot bring the database up to date")?;
     if let Some(Login { name, password }) = &database.login
         && db::ensure_login(&database.owner, name, password).await.with_context(|| format!("cannot make the login {name} of DATABASE_URL"))?

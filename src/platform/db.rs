@@ -10,7 +10,7 @@ use crate::platform::{
 use anyhow::Context;
 use secrecy::SecretString;
 use sqlx::{
-    AssertSqlSafe, Connection, Executor, PgConnection, PgPool,
+    AssertSqlSafe, Connection, Executor, PgConnection, PgExecutor, PgPool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -150,14 +150,29 @@ pub async fn claim(pool: &PgPool, environment: &str, now: OffsetDateTime) -> Res
     belongs_to(pool, environment).await
 }
 
+/// Refuses to migrate a database that another environment used first. One without a mark, or without the table for it, passes.
+///
+/// # Errors
+/// [`ForeignError`]; nothing is changed.
+pub async fn refuse_foreign(owner: &PgConnectOptions, environment: &str) -> Result<(), ForeignError> {
+    let mut connection = PgConnection::connect_with(owner).await?;
+    let belongs = match belongs_to(&mut connection, environment).await {
+        // undefined_table: it is older than the mark, or empty
+        Err(ForeignError::Database(sqlx::Error::Database(error))) if error.code().as_deref() == Some("42P01") => Ok(()),
+        other => other,
+    };
+    connection.close().await?;
+    belongs
+}
+
 /// Refuses a database that another environment used first: its keys, accounts and secrets are that one's.
-async fn belongs_to(pool: &PgPool, environment: &str) -> Result<(), ForeignError> {
-    let owner = environment_of(pool).await?;
+async fn belongs_to(connection: impl PgExecutor<'_>, environment: &str) -> Result<(), ForeignError> {
+    let owner = environment_of(connection).await?;
     owner.filter(|owner| owner != environment).map_or(Ok(()), |owner| Err(ForeignError::Foreign(owner)))
 }
 
-async fn environment_of(pool: &PgPool) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar!("SELECT environment FROM deployment").fetch_optional(pool).await
+async fn environment_of(connection: impl PgExecutor<'_>) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar!("SELECT environment FROM deployment").fetch_optional(connection).await
 }
 
 /// What a database is like, and what the service's login may do there: for whoever judges it.

@@ -41,6 +41,14 @@ async fn a_database_serves_the_environment_that_used_it_first() {
         // it judges as production, and marks nothing
         assert_eq!(told(&["check"]).contains(&reason), own == "development");
 
+        // nor is it migrated: a schema that is behind stays so
+        let mut owner = PgConnection::connect_with(&t.owner).await.unwrap();
+        owner.execute("DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)").await.unwrap();
+        let commands: &[&[&str]] = if other == "development" { &[&["migrate"], &["keys", "list"]] } else { &[&["migrate"]] };
+        for arguments in commands {
+            assert!(told(arguments).contains(&reason), "{arguments:?}: {}", told(arguments));
+        }
+
         // a copy that is meant to be another's: its owner says so
         PgConnection::connect_with(&t.owner).await.unwrap().execute("DELETE FROM deployment").await.unwrap();
         db::claim(&t.pool, other, now).await.unwrap();
