@@ -70,7 +70,9 @@ impl KeyBytes {
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringError {
     /// The key-encryption key is not the one that sealed these rows.
-    #[error("the key-encryption key does not open key {purpose} v{version}: it belongs to another database")]
+    #[error(
+        "the key-encryption key does not open key {purpose} v{version}: it belongs to another database, or is of before or after `portcullis keys reencrypt` (PORTCULLIS_PREVIOUS_KEY_ENCRYPTION_KEY)"
+    )]
     WrongKeyEncryptionKey {
         /// The key's purpose.
         purpose: &'static str,
