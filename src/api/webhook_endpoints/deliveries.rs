@@ -55,13 +55,13 @@ pub struct MessageType(String);
 #[derive(Serialize, ToSchema)]
 pub struct AttemptAnswer {
     /// Which attempt, from 1. One that is missing was cut off with the process that made it.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 2147483647)]
     number: i32,
     /// When it ended.
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
     /// How long it took.
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 2147483647)]
     milliseconds: i32,
     /// How it ended.
     #[schema(value_type = AttemptOutcome)]
