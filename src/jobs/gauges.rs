@@ -13,6 +13,7 @@ use crate::{
 };
 use metrics::{gauge, histogram};
 use std::time::Instant;
+use time::OffsetDateTime;
 
 #[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
 pub(super) async fn measure(state: &State) -> Result<(), StoreError> {
@@ -27,6 +28,7 @@ pub(super) async fn measure(state: &State) -> Result<(), StoreError> {
     gauge!("portcullis_database_connections", "state" => "idle").set(idle);
     gauge!("portcullis_database_connections_limit").set(f64::from(state.settings.database_connections));
 
+    let age = |oldest: Option<OffsetDateTime>| oldest.map_or(0.0, |oldest| (state.clock.now() - oldest).as_seconds_f64());
     let begun = Instant::now();
     let connection = state.pool.acquire().await;
     histogram!("portcullis_database_acquire_seconds").record(begun.elapsed());
@@ -34,16 +36,16 @@ pub(super) async fn measure(state: &State) -> Result<(), StoreError> {
     let Backlog { waiting, dead, oldest } = outbox::backlog(&mut connection).await?;
     gauge!("portcullis_letters_waiting").set(waiting as f64);
     gauge!("portcullis_letters_dead").set(dead as f64);
-    gauge!("portcullis_letters_oldest_seconds").set(oldest.map_or(0.0, |oldest| (state.clock.now() - oldest).as_seconds_f64()));
+    gauge!("portcullis_letters_oldest_seconds").set(age(oldest));
     let chain::Backlog { waiting, oldest } = chain::backlog(&mut connection).await?;
     gauge!("portcullis_audit_unchained").set(waiting as f64);
-    gauge!("portcullis_audit_unchained_oldest_seconds").set(oldest.map_or(0.0, |oldest| (state.clock.now() - oldest).as_seconds_f64()));
+    gauge!("portcullis_audit_unchained_oldest_seconds").set(age(oldest));
     let inbound::store::Backlog { waiting, dead, oldest } = inbound::store::backlog(&mut connection).await?;
     gauge!("portcullis_inbox_waiting").set(waiting as f64);
     gauge!("portcullis_inbox_dead").set(dead as f64);
-    gauge!("portcullis_inbox_oldest_seconds").set(oldest.map_or(0.0, |oldest| (state.clock.now() - oldest).as_seconds_f64()));
+    gauge!("portcullis_inbox_oldest_seconds").set(age(oldest));
     let delivery::store::Backlog { waiting, oldest } = delivery::store::backlog(&mut connection, state.clock.now()).await?;
     gauge!("portcullis_webhooks_waiting").set(waiting as f64);
-    gauge!("portcullis_webhooks_oldest_seconds").set(oldest.map_or(0.0, |oldest| (state.clock.now() - oldest).as_seconds_f64()));
+    gauge!("portcullis_webhooks_oldest_seconds").set(age(oldest));
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::{
     access::role::{self, AccessError, Actor},
     accounts::{self, AccountId, Email, directory},
     audit::{self, Entry, Event, Origin},
-    platform::{clock::Clock, db::StoreError},
+    platform::{db::StoreError, outbox},
     sessions::disabling::{self, By, DisablingError},
     state::State,
     webhooks::inbound::{
@@ -152,7 +152,7 @@ async fn put_off(state: &State, message: &Due, failure: &Failure) -> Result<(), 
         let detail = json!({ "webhook": id, "source": message.source, "type": message.kind, "try": message.attempts, "reason": reason(failure) });
         audit::record(&mut transaction, &state.keyring, now, entry.detail(detail)).await?;
     } else {
-        store::postpone(&mut transaction, id, later(&state.clock, message.attempts)).await?;
+        store::postpone(&mut transaction, id, now + outbox::back_off(message.attempts)).await?;
     }
     transaction.commit().await?;
     metrics::counter!("portcullis_inbox_processed_total", "outcome" => outcome).increment(1);
@@ -167,10 +167,4 @@ fn reason(failure: &Failure) -> &'static str {
         }
         _ => "failed",
     }
-}
-
-/// 10 s, 20 s, 40 s … up to one hour.
-fn later(clock: &Clock, attempts: i32) -> OffsetDateTime {
-    let doublings = u32::try_from(attempts - 1).unwrap_or_default().min(9);
-    clock.now() + (Duration::seconds(10) * 2_i32.pow(doublings)).min(Duration::HOUR)
 }

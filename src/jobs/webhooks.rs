@@ -7,7 +7,7 @@ use crate::{
     accounts::{self, AccountId, Email},
     audit::{self, Entry, Event, Origin, told::told},
     letters::{self, Letter},
-    platform::{crypto, db::StoreError, outbox},
+    platform::{db::StoreError, outbox},
     state::State,
     webhooks::{
         delivery::{self, Attempt, AttemptOutcome, Claimed, store},
@@ -87,7 +87,7 @@ async fn share_out(state: &State) -> Result<bool, StoreError> {
     for listener in store::lock_listeners(&mut transaction).await? {
         let wanted = events.iter().filter(|told| delivery::wants(listener.events.as_deref(), &told.event));
         let made = wanted.zip(listener.next_sequence..).map(|(told, sequence)| delivery::tell(told, sequence)).collect::<Result<Vec<_>, _>>()?;
-        store::insert(&mut transaction, listener.id, &made, || crypto::uuid_v7(now), now).await?;
+        store::insert(&mut transaction, listener.id, &made, now).await?;
     }
     transaction.commit().await?;
     Ok(true)
@@ -118,14 +118,13 @@ async fn settle(connection: &mut PgConnection, state: &State, message: &Claimed,
     let now = state.clock.now();
     let Some(found) = endpoint::store::lock(connection, message.endpoint_id).await? else { return Ok(()) };
     let is_delivered = attempt.outcome == AttemptOutcome::Delivered;
-    let is_over = attempt.outcome == AttemptOutcome::Gone || message.tried >= state.settings.webhook_endpoints.attempts;
     // whoever is at an address that the endpoint had gives up nothing for the one that it has now
-    let is_elsewhere = !is_delivered && found.url != message.url;
-    let is_over = is_over && !is_elsewhere;
+    let has_moved = found.url != message.url;
+    let is_over = !has_moved && (attempt.outcome == AttemptOutcome::Gone || message.tried >= state.settings.webhook_endpoints.attempts);
     let end = match (is_delivered, is_over) {
-        _ if is_elsewhere => ("waiting", Some(now)),
         (true, _) => ("delivered", None),
         (false, true) => ("given_up", None),
+        (false, false) if has_moved => ("waiting", Some(now)),
         (false, false) => ("waiting", Some(now + delivery::pause(message.tried, attempt.retry_after))),
     };
     if !store::settle(connection, message, attempt, end, now).await? {
@@ -146,10 +145,7 @@ async fn settle(connection: &mut PgConnection, state: &State, message: &Claimed,
         let entry = if is_delivered { entry } else { entry.refused() };
         audit::record(connection, &state.keyring, now, entry).await?;
     }
-    if found.url != message.url {
-        return Ok(());
-    }
-    judge(connection, state, &found, attempt.outcome, now).await
+    if has_moved { Ok(()) } else { judge(connection, state, &found, attempt.outcome, now).await }
 }
 
 /// Whether the endpoint is to be told anything more.

@@ -11,6 +11,7 @@ pub mod keyring;
 pub mod local_postgres;
 pub mod mail;
 pub mod marks;
+pub mod maybe_text;
 pub mod outbound;
 pub mod outbox;
 pub mod places;

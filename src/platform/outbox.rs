@@ -154,8 +154,9 @@ fn open(keyring: &Keyring, id: Uuid, version: i32, sealed: &[u8]) -> anyhow::Res
     Ok(serde_json::from_slice(&plain)?)
 }
 
-/// 10 s, 20 s, 40 s … up to one hour.
-fn back_off(attempts: i32) -> Duration {
+/// How long to wait behind a try that failed, the first of which is 1: 10 s, 20 s, 40 s … up to one hour.
+#[must_use]
+pub fn back_off(attempts: i32) -> Duration {
     let doublings = u32::try_from(attempts - 1).unwrap_or_default().min(9);
     (Duration::seconds(10) * 2_i32.pow(doublings)).min(Duration::hours(1))
 }

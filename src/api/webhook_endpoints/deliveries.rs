@@ -11,7 +11,6 @@ use crate::{
         valid::Valid,
     },
     error::{ApiError, ErrorCode},
-    platform::crypto,
     state::State,
     webhooks::{
         delivery::{
@@ -157,7 +156,7 @@ pub async fn test_endpoint(may: May<WebhooksManage>, state: Data<State>, id: Val
     lock(&mut transaction, &may, id, now).await?;
     let sequence = store::next_sequence(&mut transaction, id).await?;
     let made = delivery::test(sequence, now).map_err(ApiError::internal)?;
-    let ids = store::insert(&mut transaction, id, &[made], || crypto::uuid_v7(now), now).await?;
+    let ids = store::insert(&mut transaction, id, &[made], now).await?;
     let delivery = ids.first().copied().ok_or_else(|| ApiError::new(ErrorCode::Internal))?;
     let logged = store::find(&mut transaction, delivery).await?.ok_or_else(|| ApiError::new(ErrorCode::Internal))?;
     let detail = json!({ "endpoint": id, "delivery": delivery });

@@ -8,7 +8,7 @@ use crate::platform::{
         signing::{Algorithm, SigningKey},
     },
 };
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use std::sync::Arc;
 use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
@@ -80,11 +80,26 @@ pub(super) async fn make_missing(
     Ok(())
 }
 
+/// A key as it is kept.
+struct Stored {
+    purpose: String,
+    version: i32,
+    state: String,
+    algorithm: Option<String>,
+    sealed: Vec<u8>,
+    accepted_until: Option<OffsetDateTime>,
+}
+
+async fn counting(executor: impl PgExecutor<'_>) -> Result<Vec<Stored>, sqlx::Error> {
+    sqlx::query_as!(Stored, "SELECT purpose, version, state, algorithm, sealed, accepted_until FROM keyring WHERE state <> 'revoked'")
+        .fetch_all(executor)
+        .await
+}
+
 /// All keys that count. With the keys of `before`, a key that does not open is the one in memory, or is left out; without, it is an error.
 pub(super) async fn read(pool: &PgPool, sealing: &KeyEncryption, before: Option<&Keys>) -> Result<Keys, KeyringError> {
     let mut keys = Keys::default();
-    let rows = sqlx::query!("SELECT purpose, version, state, algorithm, sealed, accepted_until FROM keyring WHERE state <> 'revoked'");
-    for row in rows.fetch_all(pool).await? {
+    for row in counting(pool).await? {
         // a purpose of a newer binary, seen while it rolls out
         let Some(purpose) = Purpose::named(&row.purpose) else { continue };
         let state = match row.state.as_str() {
@@ -156,8 +171,7 @@ pub(super) async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Erro
 /// # Errors
 /// [`KeyringError::LeftBehind`], or the database's.
 pub async fn ensure_opens(connection: &mut PgConnection, sealing: &KeyEncryption) -> Result<(), KeyringError> {
-    let rows = sqlx::query!("SELECT purpose, version, state, algorithm, sealed, accepted_until FROM keyring WHERE state <> 'revoked'");
-    for row in rows.fetch_all(connection).await? {
+    for row in counting(connection).await? {
         if sealing.open(&row.purpose, row.version, &row.sealed).is_err() {
             return Err(KeyringError::LeftBehind { purpose: row.purpose, version: row.version });
         }

@@ -1,6 +1,9 @@
 //! The SQL of deliveries: sharing events out, claiming, settling, and the log. Practice 3.sql-injection.
 
-use crate::webhooks::delivery::{Attempt, Claimed, Made};
+use crate::{
+    platform::crypto,
+    webhooks::delivery::{Attempt, Claimed, Made},
+};
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use std::collections::HashMap;
 use time::{Duration, OffsetDateTime};
@@ -66,16 +69,10 @@ pub async fn next_sequence(connection: &mut PgConnection, endpoint: Uuid) -> Res
 ///
 /// # Errors
 /// When the database is away.
-pub async fn insert(
-    connection: &mut PgConnection,
-    endpoint: Uuid,
-    made: &[Made],
-    new_id: impl Fn() -> Uuid,
-    now: OffsetDateTime,
-) -> Result<Vec<Uuid>, sqlx::Error> {
+pub async fn insert(connection: &mut PgConnection, endpoint: Uuid, made: &[Made], now: OffsetDateTime) -> Result<Vec<Uuid>, sqlx::Error> {
     let Some(last) = made.last() else { return Ok(Vec::new()) };
     // in the order of their numbers
-    let mut ids: Vec<Uuid> = made.iter().map(|_| new_id()).collect();
+    let mut ids: Vec<Uuid> = made.iter().map(|_| crypto::uuid_v7(now)).collect();
     ids.sort_unstable();
     let sequences: Vec<i64> = made.iter().map(|made| made.sequence).collect();
     let events: Vec<String> = made.iter().map(|made| made.event.clone()).collect();

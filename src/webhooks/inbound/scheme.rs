@@ -3,15 +3,11 @@
 //! not signed is not believed. Attacks: `tests/suite/attacks/s11_webhooks/forged_webhook.rs`.
 
 use crate::{
-    platform::crypto,
+    platform::{crypto, maybe_text::MaybeText},
     webhooks::signature::{ID, MAX_SIGNATURES, Message, MessageId, PublicKey, SIGNATURE, Secret, TIMESTAMP, Timestamp},
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
-use std::fmt;
+use serde::Deserialize;
 use time::{Duration, OffsetDateTime};
 
 /// GitHub's headers: who signed what, and which delivery it is, unsigned.
@@ -155,66 +151,12 @@ impl Claim {
 #[derive(Deserialize)]
 pub(super) struct Head {
     #[serde(default)]
-    id: Word,
+    id: MaybeText<String>,
     #[serde(default, rename = "type")]
-    kind: Word,
+    kind: MaybeText<String>,
     /// What GitHub's bodies have of the kind.
     #[serde(default)]
-    action: Word,
-}
-
-/// A text. Whatever else stands in its place is passed over without being kept: as a tree it takes many times the body's memory.
-#[derive(Default)]
-struct Word(Option<String>);
-
-impl<'de> Deserialize<'de> for Word {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Words)
-    }
-}
-
-struct Words;
-
-impl<'de> Visitor<'de> for Words {
-    type Value = Word;
-
-    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str("any value")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Word, E> {
-        Ok(Word(Some(text.to_owned())))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Word, E> {
-        Ok(Word(None))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Word, E> {
-        Ok(Word(None))
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Word, E> {
-        Ok(Word(None))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Word, E> {
-        Ok(Word(None))
-    }
-
-    fn visit_unit<E>(self) -> Result<Word, E> {
-        Ok(Word(None))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Word, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Word(None))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Word, A::Error> {
-        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Word(None))
-    }
+    action: MaybeText<String>,
 }
 
 impl Head {
