@@ -16,6 +16,7 @@ use crate::{
         valid::{Segment, Unread, Valid},
     },
     error::{ApiError, ErrorCode},
+    settings::is_entry_name,
     state::State,
     webhooks::inbound::{
         self, Claim, Kept, Reason, Source,
@@ -37,9 +38,7 @@ pub struct SourceName(String);
 
 impl Segment for SourceName {
     fn parse(segment: &str) -> Option<Self> {
-        let is_name =
-            (1..=30).contains(&segment.len()) && segment.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        is_name.then(|| Self(segment.to_owned()))
+        is_entry_name(segment).then(|| Self(segment.to_owned()))
     }
 }
 

@@ -34,6 +34,7 @@ use crate::{
         crypto::{self, SecretToken},
         db,
     },
+    settings::is_entry_name,
     state::State,
 };
 use actix_session::Session;
@@ -54,8 +55,7 @@ pub struct ProviderName(pub(super) String);
 
 impl Segment for ProviderName {
     fn parse(segment: &str) -> Option<Self> {
-        let is_name = (1..=30).contains(&segment.len()) && segment.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        is_name.then(|| Self(segment.to_owned()))
+        is_entry_name(segment).then(|| Self(segment.to_owned()))
     }
 }
 

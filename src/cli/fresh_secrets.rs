@@ -21,9 +21,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Target {
     /// Its connections to come use it; those that are open go on.
     pub(super) pool: PgPool,
-    /// How connections are made now.
-    pub(super) connect: PgConnectOptions,
-    /// Tells the revocation feed.
+    /// How connections are made now; tells the revocation feed.
     pub(super) changed: watch::Sender<PgConnectOptions>,
 }
 
@@ -35,7 +33,7 @@ struct Told {
 }
 
 /// Goes on for as long as the process lives; without anything to read, it only gives back what is not needed.
-pub(super) async fn follow(mut sources: Sources, mut target: Target) {
+pub(super) async fn follow(mut sources: Sources, target: Target) {
     let Some(every) = sources.every.filter(|_| !sources.is_empty()) else { return sources.close().await };
     let mut told = Told::default();
     let mut round = Instant::now() + every;
@@ -53,13 +51,13 @@ pub(super) async fn follow(mut sources: Sources, mut target: Target) {
             }
         }
         if round <= Instant::now() {
-            read_again(&mut sources, &mut target, &mut told).await;
+            read_again(&mut sources, &target, &mut told).await;
             round = Instant::now() + every;
         }
     }
 }
 
-async fn read_again(sources: &mut Sources, target: &mut Target, told: &mut Told) {
+async fn read_again(sources: &mut Sources, target: &Target, told: &mut Told) {
     let mut waiting = BTreeSet::new();
     let mut fault = None;
     for (name, outcome) in sources.read().await {
@@ -98,16 +96,15 @@ enum TakenUp {
 
 impl Target {
     /// Uses a changed password once it has proven to be the right one: managers are often changed a moment before the database.
-    async fn take_up(&mut self, name: &str, url: &SecretString) -> TakenUp {
-        let changed = Some(url).filter(|_| name == "DATABASE_URL").and_then(|url| with_changed_password(&self.connect, url));
+    async fn take_up(&self, name: &str, url: &SecretString) -> TakenUp {
+        let changed = Some(url).filter(|_| name == "DATABASE_URL").and_then(|url| with_changed_password(&self.changed.borrow(), url));
         let Some(options) = changed else { return TakenUp::AtTheNextStart };
         if let Err(error) = db::reach(&options).await {
             tracing::warn!(%error, "the changed password of the database does not work yet, will try again");
             return TakenUp::Later;
         }
         self.pool.set_connect_options(options.clone());
-        self.changed.send_replace(options.clone());
-        self.connect = options;
+        self.changed.send_replace(options);
         tracing::info!("the changed password of the database is in use");
         TakenUp::Now
     }

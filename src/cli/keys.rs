@@ -76,7 +76,10 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             let purpose = purpose.as_deref().map(named).transpose()?;
             drop(transaction);
             list(&pool, purpose, now).await?;
-            return previous(&pool, &keyring).await.map(drop);
+            if keyring.key_encryption().has_previous() {
+                previous(&pool, &keyring).await?;
+            }
+            return Ok(());
         }
         Command::Reseal { purpose } => {
             let purpose = purpose.as_deref().map(named).transpose()?;
@@ -212,9 +215,7 @@ fn of_previous(Standing { previous, neither, .. }: Standing) -> String {
 
 async fn previous(pool: &PgPool, keyring: &Keyring) -> anyhow::Result<Standing> {
     let standing = wrapping::standing(pool, keyring.key_encryption()).await?;
-    if keyring.key_encryption().has_previous() {
-        writeln!(std::io::stdout(), "{}", of_previous(standing))?;
-    }
+    writeln!(std::io::stdout(), "{}", of_previous(standing))?;
     Ok(standing)
 }
 

@@ -271,9 +271,9 @@ async fn start(settings: Settings, sources: Sources, recorder: PrometheusHandle)
         export_waits: Arc::default(),
         inbox_waits: Arc::default(),
     };
-    let (changed, feed) = watch::channel(connect.clone());
+    let (changed, feed) = watch::channel(connect);
     let service = Service::start(Parts { state, mailer, certificates, recorder, feed })?;
-    tokio::spawn(fresh_secrets::follow(sources, fresh_secrets::Target { pool, connect, changed }));
+    tokio::spawn(fresh_secrets::follow(sources, fresh_secrets::Target { pool, changed }));
     announce(&service, &settings, local.as_ref());
 
     Ok((service, local))

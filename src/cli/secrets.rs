@@ -67,7 +67,7 @@ fn cluster(args: &Args) -> anyhow::Result<()> {
     let (address, users) = ("service/redis-url", "redis/users.acl");
     if ![address, users].iter().all(|name| folder.join(name).exists()) {
         let password = SecretToken::generate();
-        let digest: String = crypto::sha256(password.expose().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = crypto::hex(&crypto::sha256(password.expose().as_bytes()));
         write(folder, users, &format!("user default off\nuser portcullis on #{digest} {REDIS_POWERS}\n"))?;
         write(folder, address, &format!("redis://portcullis:{}@{redis_host}/0", password.expose()))?;
     }

@@ -5,10 +5,14 @@
 use crate::{
     credentials::federation::{GITHUB, GOOGLE, GitHubAddresses, Protocol, ProviderSettings, TokenIssuer, Trust},
     platform::outbound::address,
-    settings::{Origin, reader::Reader, secrets::Given},
+    settings::{
+        Origin,
+        reader::{Reader, is_entry_name},
+        secrets::Given,
+    },
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use std::collections::HashSet;
 use url::Url;
 
@@ -73,12 +77,11 @@ pub(super) fn read(read: &mut Reader, given: &mut Vec<Given>, is_production: boo
 
 fn providers(read: &mut Reader, given: &mut Vec<Given>, is_production: bool) -> Vec<ProviderSettings> {
     let Some(text) = read.secret(PROVIDERS) else { return Vec::new() };
-    let Some(entries) = array::<ProviderEntry>(read, PROVIDERS, text.expose_secret()) else { return Vec::new() };
+    let Some(entries) = read.array::<ProviderEntry>(PROVIDERS, text.expose_secret()) else { return Vec::new() };
     let mut known = HashSet::new();
     let mut found = Vec::new();
     for (at, entry) in entries.into_iter().enumerate() {
-        let is_name = (1..=30).contains(&entry.name.len()) && entry.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        if !is_name {
+        if !is_entry_name(&entry.name) {
             read.refuse(PROVIDERS, format_args!("has a name at entry {} that is not 1 to 30 of a-z, 0-9 and -", at + 1));
             continue;
         }
@@ -151,7 +154,7 @@ fn an_issuer(text: &str, is_production: bool) -> Result<String, &'static str> {
 
 fn issuers(read: &mut Reader, providers: &[ProviderSettings], public_url: Option<&Origin>, is_production: bool) -> Vec<TokenIssuer> {
     let Some(text) = read.optional(ISSUERS, |text| Ok::<_, &str>(text.to_owned())) else { return Vec::new() };
-    let Some(entries) = array::<IssuerEntry>(read, ISSUERS, &text) else { return Vec::new() };
+    let Some(entries) = read.array::<IssuerEntry>(ISSUERS, &text) else { return Vec::new() };
     let mut found: Vec<TokenIssuer> = Vec::new();
     for IssuerEntry { issuer, audience, provision, second_factor } in entries {
         // an ID token for this client would pass for an access token
@@ -169,12 +172,6 @@ fn issuers(read: &mut Reader, providers: &[ProviderSettings], public_url: Option
         }
     }
     found
-}
-
-/// The library's own message is not told: it may quote a value.
-fn array<T: DeserializeOwned>(read: &mut Reader, name: &'static str, text: &str) -> Option<Vec<T>> {
-    let parsed = serde_json::from_str(text).map_err(|error| (error.line(), error.column()));
-    parsed.map_err(|(line, column)| read.refuse(name, format_args!("is not the JSON array that it must be, at line {line}, column {column}"))).ok()
 }
 
 fn callback(text: &str, public_url: Option<&Origin>, others: &[Origin]) -> Result<Url, &'static str> {

@@ -2,7 +2,10 @@
 //! Practices 11.signature, 11.ip-allow-list, 9.never-hardcode. Tests: `tests/suite/contract/webhook_sources.rs`.
 
 use crate::{
-    settings::{reader::Reader, secrets::Given},
+    settings::{
+        reader::{Reader, is_entry_name},
+        secrets::Given,
+    },
     webhooks::{
         inbound::{Effect, Keys, Source},
         signature::{PublicKey, Secret},
@@ -91,23 +94,13 @@ pub(super) fn read(read: &mut Reader, given: &mut Vec<Given>) -> Inbound {
 
 fn sources(read: &mut Reader, given: &mut Vec<Given>) -> Vec<Source> {
     let Some(text) = read.secret(SOURCES) else { return Vec::new() };
-    // the library's own message is not told: it may quote a value
-    let parsed: Result<Vec<Entry>, _> = serde_json::from_str(text.expose_secret());
-    let entries = match parsed {
-        Ok(entries) => entries,
-        Err(error) => {
-            let (line, column) = (error.line(), error.column());
-            read.refuse(SOURCES, format_args!("is not the JSON array that it must be, at line {line}, column {column}"));
-            return Vec::new();
-        }
-    };
+    let Some(entries) = read.array::<Entry>(SOURCES, text.expose_secret()) else { return Vec::new() };
     if entries.len() > MAX_SOURCES {
         read.refuse(SOURCES, format_args!("has more than {MAX_SOURCES} entries"));
     }
     let (mut names, mut found) = (HashSet::new(), Vec::new());
     for (at, entry) in entries.into_iter().enumerate() {
-        let is_name = (1..=30).contains(&entry.name.len()) && entry.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        if !is_name {
+        if !is_entry_name(&entry.name) {
             read.refuse(SOURCES, format_args!("has a name at entry {} that is not 1 to 30 of a-z, 0-9 and -", at + 1));
             continue;
         }

@@ -16,7 +16,6 @@ mod secrets;
 pub mod sources;
 pub mod tls;
 mod values;
-mod waived;
 pub mod webhook_endpoints;
 
 pub use database::Database;
@@ -26,7 +25,7 @@ pub use inbound::Inbound;
 pub use limits::{Alerts, Connections, Documents, Hashing, Quotas, Terms};
 pub use operators::Operators;
 pub use origin::Origin;
-pub use reader::SettingsError;
+pub use reader::{SettingsError, is_entry_name};
 pub use secrets::DEVELOPMENT_KEY;
 pub use sources::Sources;
 pub use tls::{Acme, Profile, Redirecting, Tls, TlsFiles};

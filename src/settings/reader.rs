@@ -7,6 +7,7 @@ use crate::settings::{
     values::{Given, Values},
 };
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
 use std::{
     fmt,
     ops::RangeInclusive,
@@ -23,6 +24,12 @@ impl fmt::Display for SettingsError {
         f.write_str("the settings are wrong:")?;
         self.0.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
     }
+}
+
+/// Whether this may name an entry of a list, such as a provider or a source of webhooks: names stand in paths.
+#[must_use]
+pub fn is_entry_name(text: &str) -> bool {
+    (1..=30).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 pub(super) struct Reader {
@@ -126,6 +133,14 @@ impl Reader {
                 }
             })
             .collect()
+    }
+
+    /// An array in JSON. The library's own message is not told: it may quote a value.
+    pub(super) fn array<T: DeserializeOwned>(&mut self, name: &'static str, text: &str) -> Option<Vec<T>> {
+        let parsed = serde_json::from_str(text).map_err(|error| (error.line(), error.column()));
+        parsed
+            .map_err(|(line, column)| self.refuse(name, format_args!("is not the JSON array that it must be, at line {line}, column {column}")))
+            .ok()
     }
 
     /// A secret: its value, what was read where it is kept, or the contents of the file that `<name>_FILE` names (without the last line

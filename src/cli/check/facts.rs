@@ -108,6 +108,11 @@ impl Facts {
     /// Looks at all that these settings lead to.
     pub async fn gather(values: Values, clock: &Clock, asks_redis: bool) -> Self {
         let settings = Settings::from_values(values.clone());
+        Self::of(values, settings, clock, asks_redis).await
+    }
+
+    /// The same, where the settings are read.
+    pub async fn of(values: Values, settings: Result<Settings, SettingsError>, clock: &Clock, asks_redis: bool) -> Self {
         let tls = match text(&values, "PORTCULLIS_TLS") {
             "proxy" => Some(TlsBy::Proxy),
             "on" | "acme" => Some(TlsBy::Service),
@@ -159,7 +164,7 @@ impl Facts {
     /// The same as a list.
     #[must_use]
     pub fn list(&self, name: &str) -> Vec<&str> {
-        self.text(name).split(',').map(str::trim).filter(|item| !item.is_empty()).collect()
+        list(&self.values, name)
     }
 
     /// Whether somebody set it.
@@ -185,6 +190,10 @@ pub(super) fn default_of(name: &str) -> Option<&'static str> {
 
 fn text<'v>(values: &'v Values, name: &str) -> &'v str {
     values.get(name).filter(|value| !value.is_empty()).or_else(|| default_of(name)).unwrap_or_default()
+}
+
+pub(super) fn list<'v>(values: &'v Values, name: &str) -> Vec<&'v str> {
+    text(values, name).split(',').map(str::trim).filter(|item| !item.is_empty()).collect()
 }
 
 /// The policies and the examples beside them.

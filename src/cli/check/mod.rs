@@ -43,7 +43,7 @@ pub(super) async fn settings() -> anyhow::Result<(Settings, Sources, Option<Repo
         let unknown = unknown_waivers(&values);
         return if unknown.is_empty() { Ok((settings?, sources, None)) } else { Err(SettingsError(unknown).into()) };
     }
-    let facts = Facts::gather(values, &Clock::system(), false).await;
+    let facts = Facts::of(values, settings, &Clock::system(), false).await;
     let report = Report::of(&facts);
     let refusals = report.refusals();
     if refusals.is_empty() { Ok((facts.settings?, sources, Some(report))) } else { Err(SettingsError(refusals).into()) }

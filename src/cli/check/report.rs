@@ -2,10 +2,10 @@
 //! nothing from starting. Practice 16.checklist. Tests: `tests/suite/contract/check.rs`.
 
 use super::{
-    facts::Facts,
+    facts::{Facts, list},
     rows::{Check, Finding, ROWS, Row, Verdict, Weight, named, secrets::STRENGTH},
 };
-use crate::settings::{Settings, Values, list::SETTINGS};
+use crate::settings::{Values, list::SETTINGS};
 use url::Url;
 
 /// Where problems go that no check names.
@@ -76,7 +76,7 @@ impl Report {
         let mut problems: Vec<(&str, String)> =
             facts.settings.as_ref().err().into_iter().flat_map(|error| &error.0).map(|problem| attributed(problem)).collect();
         problems.extend(unknown_waivers(&facts.values).into_iter().map(|problem| (EVERYTHING_ELSE, problem)));
-        let waived = Settings::waived_in(&facts.values);
+        let waived = facts.list("PORTCULLIS_WAIVED");
         let judge = |row: &'static Row, check: &'static Check| {
             let own: Vec<String> = problems.iter().filter(|(name, _)| *name == check.name).map(|(_, problem)| problem.clone()).collect();
             let is_fatal = !own.is_empty();
@@ -93,7 +93,7 @@ impl Report {
                     finding.says.extend(more);
                 }
             }
-            let is_waived = check.is_waivable && !is_fatal && waived.iter().any(|name| name == check.name || name == row.name);
+            let is_waived = check.is_waivable && !is_fatal && waived.iter().any(|name| *name == check.name || *name == row.name);
             let settings = check.settings.iter().map(|name| shown(facts, &problems, name)).collect();
             Outcome { check, finding, is_waived, is_fatal, settings }
         };
@@ -134,14 +134,14 @@ impl Report {
 
 /// Names in `PORTCULLIS_WAIVED` that are none, or stand for what nobody can do without.
 pub(super) fn unknown_waivers(values: &Values) -> Vec<String> {
-    let wrong = |name: String| match named(&name) {
+    let wrong = |name: &str| match named(name) {
         Some(check) if check.is_waivable => None,
         Some(_) => Some(format!("PORTCULLIS_WAIVED: {name} cannot be waived")),
         None if ROWS.iter().any(|row| row.name == name && row.checks.iter().any(|check| check.is_waivable)) => None,
         None if ROWS.iter().any(|row| row.name == name) => Some(format!("PORTCULLIS_WAIVED: nothing of {name} can be waived")),
         None => Some(format!("PORTCULLIS_WAIVED: {name} is no check and no row of `portcullis check`")),
     };
-    Settings::waived_in(values).into_iter().filter_map(wrong).collect()
+    list(values, "PORTCULLIS_WAIVED").into_iter().filter_map(wrong).collect()
 }
 
 /// The setting that a problem is about: problems begin with its name.

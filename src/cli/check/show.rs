@@ -57,8 +57,7 @@ impl Report {
         if !waived.is_empty() {
             wrap(&mut text, 0, &format!("Waived by PORTCULLIS_WAIVED: {}.", waived.join(", ")));
         }
-        let mut refused: Vec<&str> = self.outcomes().filter(|outcome| outcome.is_refused()).map(|outcome| outcome.check.name).collect();
-        refused.dedup();
+        let refused: Vec<&str> = self.outcomes().filter(|outcome| outcome.is_refused()).map(|outcome| outcome.check.name).collect();
         match (&refused[..], short) {
             ([], 0) => text.push_str("Nothing speaks against production with these settings.\n"),
             ([], _) => text.push_str("A start in production goes on and says in its log what falls short.\n"),

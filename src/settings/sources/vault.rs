@@ -208,7 +208,7 @@ impl Vault {
 
     async fn read_once(&mut self, path: &str) -> Result<Fields, Fault> {
         self.open().await?;
-        let answer = self.ask(Method::GET, path, None, true).await?;
+        let answer = self.ask(Method::GET, path, None, self.token.as_ref().map(|token| &token.text)).await?;
         match answer.status().as_u16() {
             200 => {
                 let body = bounded(answer).await?;
@@ -247,11 +247,8 @@ impl Vault {
     }
 
     /// How long a token that was given to us is good.
-    async fn look_up(&mut self, text: SecretString) -> Result<Token, Fault> {
-        self.token = Some(Token::new(text.clone(), 0, false));
-        let answer = self.ask(Method::GET, "auth/token/lookup-self", None, true).await;
-        self.token = None;
-        let answer = answer?;
+    async fn look_up(&self, text: SecretString) -> Result<Token, Fault> {
+        let answer = self.ask(Method::GET, "auth/token/lookup-self", None, Some(&text)).await?;
         match answer.status().as_u16() {
             200 => {
                 let Lookup { data } =
@@ -266,7 +263,7 @@ impl Vault {
     async fn log_in(&self, mount: &str, role: &str, secret: &SecretString) -> Result<Token, Fault> {
         let body = serde_json::to_string(&Credentials { role_id: role, secret_id: secret.expose_secret() }).map(Zeroizing::new);
         let body = body.map_err(|_| Fault::Refused("the secret id cannot be sent".to_owned()))?;
-        let answer = self.ask(Method::POST, &format!("auth/{mount}/login"), Some(&body), false).await?;
+        let answer = self.ask(Method::POST, &format!("auth/{mount}/login"), Some(&body), None).await?;
         match answer.status().as_u16() {
             200 => {
                 let Login { auth } = serde_json::from_slice(&bounded(answer).await?).map_err(|_| Fault::Refused("Vault gave no token".to_owned()))?;
@@ -287,7 +284,7 @@ impl Vault {
     pub(super) async fn renew(&mut self) -> Result<(), Fault> {
         if let Some(token) = self.token.as_ref().filter(|token| token.is_renewable) {
             let life = token.life;
-            let answer = self.ask(Method::POST, "auth/token/renew-self", Some("{}"), true).await?;
+            let answer = self.ask(Method::POST, "auth/token/renew-self", Some("{}"), Some(&token.text)).await?;
             match answer.status().as_u16() {
                 200 => {
                     let Login { auth } =
@@ -310,20 +307,20 @@ impl Vault {
 
     /// Ends a token that was made for this process.
     pub(super) async fn close(self) {
-        if self.token.is_some() && matches!(self.access.key, Key::Role { .. }) {
+        if let Some(token) = self.token.as_ref().filter(|_| matches!(self.access.key, Key::Role { .. })) {
             // it ends by itself if this fails
-            _ = self.ask(Method::POST, "auth/token/revoke-self", None, true).await;
+            _ = self.ask(Method::POST, "auth/token/revoke-self", None, Some(&token.text)).await;
         }
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<&str>, with_token: bool) -> Result<Response, Fault> {
+    async fn ask(&self, method: Method, path: &str, body: Option<&str>, token: Option<&SecretString>) -> Result<Response, Fault> {
         let url = self.access.url.join(&format!("/v1/{path}")).map_err(|_| useless("has no address"))?;
         let mut request = self.client.request(method, url).header(HeaderName::from_static("x-vault-request"), "true");
         if let Some(namespace) = &self.access.namespace {
             request = request.header(HeaderName::from_static("x-vault-namespace"), namespace);
         }
-        if let Some(token) = self.token.as_ref().filter(|_| with_token) {
-            let mut value = HeaderValue::from_str(token.text.expose_secret())
+        if let Some(token) = token {
+            let mut value = HeaderValue::from_str(token.expose_secret())
                 .map_err(|_| Fault::Refused("the token for Vault has characters that no token has".to_owned()))?;
             value.set_sensitive(true);
             request = request.header(HeaderName::from_static("x-vault-token"), value);
