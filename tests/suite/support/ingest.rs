@@ -1,7 +1,8 @@
 //! A Sentry of the test's own: keeps what it is sent, or takes it and never answers.
 
+use super::heard::Heard;
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufReader, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
@@ -39,27 +40,12 @@ impl Ingest {
 
 fn take(mut stream: TcpStream, heard: &Mutex<Vec<String>>, is_silent: bool) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
-    loop {
-        let (mut text, mut length) = (String::new(), 0);
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line)? == 0 {
-                return Ok(());
-            }
-            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().expect("a length");
-            }
-            text.push_str(&line);
-            if line == "\r\n" {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body)?;
-        text.push_str(&String::from_utf8(body).expect("text"));
+    while let Some(request) = Heard::read(&mut reader)? {
+        let text = request.head.join("\r\n") + "\r\n\r\n" + std::str::from_utf8(&request.body).expect("text");
         heard.lock().unwrap().push(text);
         if !is_silent {
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")?;
         }
     }
+    Ok(())
 }

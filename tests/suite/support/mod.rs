@@ -6,6 +6,7 @@ pub mod chain;
 pub mod counts;
 pub mod device;
 pub mod documents;
+pub mod heard;
 pub mod ingest;
 pub mod log;
 pub mod machines;

@@ -3,6 +3,7 @@
 
 use super::{
     canaries,
+    heard::{Heard, json_answer},
     people::{Actor, Answer},
 };
 use aws_lc_rs::digest;
@@ -12,7 +13,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 use std::{
     collections::HashMap,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufReader, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex, MutexGuard},
     thread,
@@ -146,38 +147,21 @@ impl Provider {
 
     fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
         let mut reader = BufReader::new(stream.try_clone()?);
-        loop {
-            let mut head = Vec::new();
-            loop {
-                let mut line = String::new();
-                if reader.read_line(&mut line)? == 0 {
-                    return Ok(());
-                }
-                if line == "\r\n" {
-                    break;
-                }
-                head.push(line.trim_end().to_owned());
-            }
-            let header = |name: &str| {
-                head.iter()
-                    .find_map(|line| line.split_once(": ").filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()))
-            };
-            let mut body = vec![0; header("content-length").map_or(0, |length| length.parse().unwrap())];
-            reader.read_exact(&mut body)?;
-            let path = head[0].split(' ').nth(1).unwrap().to_owned();
+        while let Some(heard) = Heard::read(&mut reader)? {
+            let path = heard.head[0].split(' ').nth(1).unwrap().to_owned();
             *self.asked.lock().unwrap().entry(path.clone()).or_default() += 1;
             if self.behave().silent == Some(path.as_str()) {
                 continue;
             }
             let raw = self.behave().instead.get(path.as_str()).cloned();
-            let form: HashMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
+            let form: HashMap<String, String> = url::form_urlencoded::parse(&heard.body).into_owned().collect();
             let answer = raw.unwrap_or_else(|| {
-                let (status, body) = self.answer(&path, &form, header("authorization").as_deref());
-                let text = body.to_string();
-                format!("HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{text}", text.len()).into_bytes()
+                let (status, body) = self.answer(&path, &form, heard.header("authorization"));
+                json_answer(status, &body.to_string())
             });
             stream.write_all(&answer)?;
         }
+        Ok(())
     }
 
     fn answer(&self, path: &str, form: &HashMap<String, String>, authorization: Option<&str>) -> (u16, Value) {

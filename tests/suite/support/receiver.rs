@@ -3,6 +3,7 @@
 
 use super::{
     app::TestApp,
+    heard::Heard,
     people::{Actor, Answer},
 };
 use futures_util::future::BoxFuture;
@@ -18,11 +19,11 @@ use rustls::{
 use serde_json::{Value, json};
 use std::{
     collections::{HashMap, VecDeque},
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufReader, Read, Write},
     net::{IpAddr, TcpListener, TcpStream},
     path::PathBuf,
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -87,6 +88,8 @@ pub struct Receiver {
     pub port: u16,
     folder: tempfile::TempDir,
     reaction: Mutex<Reaction>,
+    /// Told when there is another reaction.
+    changed: Condvar,
     received: Mutex<Vec<Received>>,
     connections: AtomicUsize,
 }
@@ -110,6 +113,7 @@ impl Receiver {
             port: listener.local_addr().unwrap().port(),
             folder,
             reaction: Mutex::new(Reaction::Status(204)),
+            changed: Condvar::new(),
             received: Mutex::default(),
             connections: AtomicUsize::default(),
         });
@@ -139,6 +143,7 @@ impl Receiver {
 
     pub fn react(&self, reaction: Reaction) {
         *self.reaction.lock().unwrap() = reaction;
+        self.changed.notify_all();
     }
 
     pub fn received(&self) -> Vec<Received> {
@@ -159,31 +164,16 @@ impl Receiver {
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         let connection = ServerConnection::new(config).map_err(io::Error::other)?;
         let mut reader = BufReader::new(StreamOwned::new(connection, stream));
-        let mut head = Vec::new();
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line)? == 0 {
-                return Ok(());
-            }
-            if line == "\r\n" {
-                break;
-            }
-            head.push(line.trim_end().to_owned());
-        }
-        let header = |name: &str| {
-            let found = head.iter().find_map(|line| line.split_once(": ").filter(|(known, _)| known.eq_ignore_ascii_case(name)));
-            found.map(|(_, value)| value.to_owned()).unwrap_or_default()
-        };
-        let mut body = vec![0; header("content-length").parse().unwrap_or_default()];
-        reader.read_exact(&mut body)?;
+        let Some(heard) = Heard::read(&mut reader)? else { return Ok(()) };
+        let header = |name: &str| heard.header(name).unwrap_or_default().to_owned();
         let reaction = self.reaction.lock().unwrap().clone();
         // before the answer: once the sender knows, the test may look
         self.received.lock().unwrap().push(Received {
             id: header("webhook-id"),
             timestamp: header("webhook-timestamp"),
             signature: header("webhook-signature"),
-            body: String::from_utf8(body).unwrap(),
-            head: head.clone(),
+            body: String::from_utf8(heard.body.clone()).unwrap(),
+            head: heard.head.clone(),
         });
         let stream = reader.get_mut();
         let endless = |stream: &mut StreamOwned<ServerConnection, TcpStream>, piece: &[u8]| -> io::Result<()> {
@@ -203,11 +193,11 @@ impl Receiver {
                 stream.write_all(b"HTTP/1.1 200 x\r\n")?;
                 endless(stream, format!("x-filler: {}\r\n", "x".repeat(4000)).as_bytes())?;
             }
-            Reaction::Silence => thread::sleep(Duration::from_secs(30)),
+            // until the other side has enough
+            Reaction::Silence => _ = stream.read(&mut [0]),
             Reaction::Held(status) => {
-                while matches!(*self.reaction.lock().unwrap(), Reaction::Held(_)) {
-                    thread::sleep(Duration::from_millis(5));
-                }
+                let is_held = |reaction: &mut Reaction| matches!(reaction, Reaction::Held(_));
+                drop(self.changed.wait_while(self.reaction.lock().unwrap(), is_held).unwrap());
                 write!(stream, "HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")?;
             }
         }

@@ -3,12 +3,13 @@
 //! and destroyed; tokens have leases, longest lives and paths that they may read; a sealed one answers nothing. It is no Vault: policies are
 //! lists of paths, and nothing is kept.
 
+use super::heard::{Heard, json_answer};
 use portcullis::{platform::crypto, server::tls::Identity};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, sign::SingleCertAndKey};
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufReader, Read, Write},
     net::TcpListener,
     sync::{Arc, Mutex, MutexGuard},
     thread,
@@ -131,40 +132,23 @@ impl Vault {
 
     fn serve<S: Read + Write>(&self, stream: S) -> Option<()> {
         let mut reader = BufReader::new(stream);
-        loop {
-            let mut head = Vec::new();
-            loop {
-                let mut line = String::new();
-                if reader.read_line(&mut line).ok()? == 0 {
-                    return None;
-                }
-                if line == "\r\n" {
-                    break;
-                }
-                head.push(line.trim_end().to_owned());
-            }
-            let header = |name: &str| {
-                let named =
-                    |line: &String| line.split_once(": ").filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned());
-                head.iter().find_map(named)
-            };
-            let mut body = vec![0; header("content-length").map_or(0, |length| length.parse().unwrap())];
-            reader.read_exact(&mut body).ok()?;
-            let mut words = head[0].split(' ');
+        while let Some(heard) = Heard::read(&mut reader).ok()? {
+            let mut words = heard.head[0].split(' ');
             let (method, path) = (words.next()?, words.next()?.trim_start_matches("/v1/"));
-            let (token, namespace) = (header("x-vault-token"), header("x-vault-namespace").unwrap_or_default());
+            let (token, namespace) = (heard.header("x-vault-token"), heard.header("x-vault-namespace").unwrap_or_default());
             // Vault refuses what did not mean to ask it (a forged request of some other server)
-            assert_eq!(header("x-vault-request").as_deref(), Some("true"));
-            self.inside().asked.push((method.to_owned(), path.to_owned(), token.clone()));
+            assert_eq!(heard.header("x-vault-request"), Some("true"));
+            self.inside().asked.push((method.to_owned(), path.to_owned(), token.map(str::to_owned)));
             let instead = self.inside().instead.clone();
             let answer = instead.unwrap_or_else(|| {
-                let (status, body) = self.answer(method, path, &namespace, token.as_deref(), &body);
+                let (status, body) = self.answer(method, path, namespace, token, &heard.body);
                 let text = if body.is_null() { String::new() } else { body.to_string() };
-                format!("HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{text}", text.len()).into_bytes()
+                json_answer(status, &text)
             });
             reader.get_mut().write_all(&answer).ok()?;
             reader.get_mut().flush().ok()?;
         }
+        None
     }
 
     fn answer(&self, method: &str, path: &str, namespace: &str, token: Option<&str>, body: &[u8]) -> (u16, Value) {
