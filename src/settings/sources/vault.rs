@@ -216,7 +216,7 @@ impl Vault {
                 document.data.data.map(Fields::Named).ok_or_else(|| useless("has no current version: it was deleted"))
             }
             403 => {
-                self.token = None;
+                self.let_go().await;
                 Err(useless("is refused (403): the token has ended, or its policy does not let it read this"))
             }
             404 => Err(match serde_json::from_slice::<Document>(&bounded(answer).await?) {
@@ -301,13 +301,13 @@ impl Vault {
                 _ => {}
             }
         }
-        self.token = None;
+        self.let_go().await;
         self.open().await
     }
 
-    /// Ends a token that was made for this process.
-    pub(super) async fn close(self) {
-        if let Some(token) = self.token.as_ref().filter(|_| matches!(self.access.key, Key::Role { .. })) {
+    /// Does without the token, and ends one that was made for this process.
+    pub(super) async fn let_go(&mut self) {
+        if let Some(token) = self.token.take().filter(|_| matches!(self.access.key, Key::Role { .. })) {
             // it ends by itself if this fails
             _ = self.ask(Method::POST, "auth/token/revoke-self", None, Some(&token.text)).await;
         }

@@ -238,10 +238,17 @@ async fn a_role_renews_its_token_and_logs_in_anew_when_it_is_lost() {
     wait_until("it logs in anew", || logins() > before && reads() > known + 2);
     assert!(!service.said().contains("WARN"), "nothing of it is a fault: {}", service.said());
 
+    // a policy that lets it read no more: a new login tells that it is not the token, and leaves none behind
+    let (before, ended) = (logins(), vault.asked("auth/token/revoke-self"));
+    vault.forbid();
+    wait_until("it tries anew", || logins() >= before + 3);
+    wait_until("no token is left behind", || vault.asked("auth/token/revoke-self") >= ended + 3);
     // the role is taken away: told once, and nothing breaks
     vault.inside().roles.clear();
     vault.inside().tokens.clear();
-    wait_until("it is told", || service.said().contains("secrets could not be read again"));
+    let before = logins();
+    wait_until("it tries again", || logins() > before);
+    assert_eq!(service.said().matches("secrets could not be read again").count(), 1, "{}", service.said());
     assert!(service.is_ready());
     assert!(service.end());
     d.end().await;
