@@ -55,6 +55,17 @@ const NOT_PUBLIC_V4: [Ipv4Net; 19] = [
     v4(168, 63, 129, 16, 32),
 ];
 
+/// Where clouds hand out settings and credentials of the machine that asks: let in by nobody, however wide a network somebody names. Link-local
+/// (AWS, Azure, Google, Oracle), Azure's WireServer, Alibaba's; in IPv6 link-local, AWS's and Google's.
+const METADATA: [IpNet; 6] = [
+    IpNet::V4(v4(169, 254, 0, 0, 16)),
+    IpNet::V4(v4(168, 63, 129, 16, 32)),
+    IpNet::V4(v4(100, 100, 100, 200, 32)),
+    IpNet::V6(v6(0xfe80, 0, 0, 10)),
+    IpNet::V6(v6(0xfd00, 0xec2, 0, 48)),
+    IpNet::V6(v6(0xfd20, 0xce, 0, 48)),
+];
+
 const GLOBAL_UNICAST: Ipv6Net = v6(0x2000, 0, 0, 3);
 
 const NOT_PUBLIC_V6: [Ipv6Net; 5] = [
@@ -112,7 +123,13 @@ impl Fence {
     }
 
     fn admits(&self, address: IpAddr) -> bool {
-        is_public(address) || self.0.let_in.iter().any(|network| network.contains(&address))
+        is_public(address) || self.is_let_in(address)
+    }
+
+    fn is_let_in(&self, address: IpAddr) -> bool {
+        let contains = |networks: &[IpNet], address: IpAddr| networks.iter().any(|network| network.contains(&address));
+        // an IPv4 address in the form of an IPv6 one leads to the same
+        contains(&self.0.let_in, address) && !contains(&METADATA, address.to_canonical())
     }
 
     /// Where a name leads: only if every address of it is one to call, since any of them could be taken.

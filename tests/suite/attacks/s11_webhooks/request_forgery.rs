@@ -5,8 +5,10 @@ use crate::support::{
     app::TestApp,
     receiver::{Names, Reaction, Receiver},
 };
+use portcullis::platform::fence::{Barred, Fence, System};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use url::Url;
 
 const PUBLIC: &str = "93.184.215.14";
 
@@ -195,6 +197,22 @@ async fn no_address_that_leads_inwards_is_taken() {
         }
     }
     assert_eq!(root.get("/v1/webhooks/endpoints").await.json()["items"].as_array().unwrap().len(), 1);
+}
+
+#[actix_web::test]
+async fn no_network_that_is_let_in_opens_what_hands_out_credentials() {
+    let everything = ["0.0.0.0/0", "::/0"].map(|network| network.parse().unwrap());
+    let fence = Fence::new(everything.to_vec(), Arc::new(System));
+    let outcome = async |host: &str| fence.check(&Url::parse(&format!("https://{host}/")).unwrap()).await;
+    for inside in ["10.0.0.1", "127.0.0.1", "[fd00::1]", "[::ffff:10.0.0.1]"] {
+        assert_eq!(outcome(inside).await, Ok(()), "{inside}");
+    }
+    for metadata in ["169.254.169.254", "169.254.170.2", "168.63.129.16", "100.100.100.200", "[::ffff:169.254.169.254]", "[fe80::a9fe:a9fe]"] {
+        assert_eq!(outcome(metadata).await, Err(Barred), "{metadata}");
+    }
+    for metadata in ["[fd00:ec2::254]", "[fd00:ec2::23]", "[fd20:ce::254]"] {
+        assert_eq!(outcome(metadata).await, Err(Barred), "{metadata}");
+    }
 }
 
 /// DNS rebinding: what was looked at when the endpoint was made says nothing of where its name leads now.
