@@ -10,6 +10,7 @@ pub mod limits;
 pub mod list;
 pub mod operators;
 pub mod origin;
+pub mod problem;
 mod reader;
 mod redis;
 mod secrets;
@@ -25,8 +26,9 @@ pub use inbound::Inbound;
 pub use limits::{Alerts, Connections, Documents, Hashing, Quotas, Terms};
 pub use operators::Operators;
 pub use origin::Origin;
-pub use reader::{SettingsError, is_entry_name};
-pub use secrets::DEVELOPMENT_KEY;
+pub use problem::{Problem, SettingsError};
+pub use reader::is_entry_name;
+pub use secrets::{DEVELOPMENT_KEY, parse_key};
 pub use sources::Sources;
 pub use tls::{Acme, Profile, Redirecting, Tls, TlsFiles};
 pub use values::Values;
@@ -42,12 +44,12 @@ use crate::{
     },
     sessions::{Lifetimes, device::AddressDetail, token::Parties},
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
 use ipnet::IpNet;
+use problem::Kind;
 use reader::Reader;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use secrets::{Given, password_in};
-use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::HashMap, fmt::Display, net::SocketAddr, path::PathBuf, time::Duration};
 use tls::{TLS_CERTIFICATE, TLS_KEY};
 
 /// The whole tree.
@@ -150,16 +152,16 @@ impl Settings {
             match dotenvy::from_path_iter(".env") {
                 Ok(lines) => {
                     for (at, line) in lines.enumerate() {
-                        let malformed = || SettingsError(vec![format!(".env: setting {} is no NAME=value (quote a value with spaces)", at + 1)]);
+                        let malformed = || in_env_file(format_args!(": setting {} is no NAME=value (quote a value with spaces)", at + 1));
                         let (name, value) = line.map_err(|_| malformed())?;
                         if name == "PORTCULLIS_ENV" && value == "production" {
-                            return Err(SettingsError(vec![".env is for development: set PORTCULLIS_ENV=production in the environment".into()]));
+                            return Err(in_env_file(" is for development: set PORTCULLIS_ENV=production in the environment"));
                         }
                         values.insert_new(name, value);
                     }
                 }
                 Err(error) if error.not_found() => {}
-                Err(error) => return Err(SettingsError(vec![format!(".env cannot be read: {error}")])),
+                Err(error) => return Err(in_env_file(format_args!(" cannot be read: {error}"))),
             }
         }
         Ok(values)
@@ -235,8 +237,8 @@ impl Settings {
             database: database::read(&mut read, &mut given, is_production),
             redis: redis::read(&mut read, &mut given, is_production),
             database_connections: read.number("PORTCULLIS_DATABASE_CONNECTIONS", 5..=1000),
-            key_encryption_key: key_encryption_key(&mut read, &mut given, "PORTCULLIS_KEY_ENCRYPTION_KEY"),
-            previous_key_encryption_key: key_encryption_key(&mut read, &mut given, "PORTCULLIS_PREVIOUS_KEY_ENCRYPTION_KEY"),
+            key_encryption_key: secrets::key_encryption_key(&mut read, &mut given, "PORTCULLIS_KEY_ENCRYPTION_KEY"),
+            previous_key_encryption_key: secrets::key_encryption_key(&mut read, &mut given, "PORTCULLIS_PREVIOUS_KEY_ENCRYPTION_KEY"),
             trusted_proxies: tls::trusted_proxies(&mut read, &tls, is_production),
             tls,
             tls_profile: tls::profile(&mut read),
@@ -303,13 +305,15 @@ impl Settings {
     }
 }
 
+fn in_env_file(says: impl Display) -> SettingsError {
+    SettingsError(vec![Problem::new(Kind::Form, ".env", format_args!(".env{says}"))])
+}
+
 /// What the reader found, and what production has against the secrets.
 fn all_problems(mut read: Reader, given: &[Given], is_judged: bool) -> SettingsError {
     if is_judged {
         let data = read.value("PORTCULLIS_DATA_DIR", PathBuf::new(), |text| Ok::<_, &str>(text.into()));
-        for (name, reason) in secrets::judge(given, &data) {
-            read.refuse(name, reason);
-        }
+        secrets::judge(&mut read, given, &data);
     }
     read.into_error()
 }
@@ -333,28 +337,6 @@ fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
 
 fn optional_address(text: &str) -> Result<Option<SocketAddr>, &'static str> {
     if text == "off" { Ok(None) } else { socket_address(text).map(Some) }
-}
-
-fn key_encryption_key(read: &mut Reader, given: &mut Vec<Given>, name: &'static str) -> Option<KeyBytes> {
-    let text = read.secret(name)?;
-    given.push(Given { name, secret: text.clone() });
-    parse_key(text.expose_secret()).inspect_err(|reason| read.refuse(name, reason)).ok()
-}
-
-/// Reads a key of 32 bytes in base64.
-///
-/// # Errors
-/// A reason that does not show the text.
-pub fn parse_key(text: &str) -> Result<KeyBytes, &'static str> {
-    const MALFORMED: &str = "must be 32 random bytes in base64 (openssl rand -base64 32)";
-    let bytes = zeroize::Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| MALFORMED)?);
-    let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| MALFORMED)?;
-    // 32 random bytes have fewer than 16 different values, or fewer than 16 different steps, about once in 10^13 keys: this is
-    // somebody's placeholder; and 32 bytes of text about once in 10^13, this is a password or a key in hexadecimals
-    let is_text = key.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
-    let different = key.iter().collect::<std::collections::HashSet<_>>().len();
-    let steps = key.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect::<std::collections::HashSet<_>>().len();
-    if is_text || different < 16 || steps < 16 { Err("is not random (openssl rand -base64 32)") } else { Ok(KeyBytes::new(key)) }
 }
 
 fn smtp(read: &mut Reader, given: &mut Vec<Given>) -> Option<Transport> {

@@ -3,6 +3,7 @@
 
 use crate::settings::{
     list::{SETTINGS, Setting},
+    problem::{Kind, Problem, SettingsError},
     sources::{Reference, file},
     values::{Given, Values},
 };
@@ -15,17 +16,6 @@ use std::{
     str::FromStr,
 };
 
-/// Everything that is wrong with the settings.
-#[derive(Debug, thiserror::Error)]
-pub struct SettingsError(pub Vec<String>);
-
-impl fmt::Display for SettingsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the settings are wrong:")?;
-        self.0.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
-    }
-}
-
 /// Whether this may name an entry of a list, such as a provider or a source of webhooks: names stand in paths.
 #[must_use]
 pub fn is_entry_name(text: &str) -> bool {
@@ -34,18 +24,16 @@ pub fn is_entry_name(text: &str) -> bool {
 
 pub(super) struct Reader {
     values: Values,
-    problems: Vec<String>,
+    problems: Vec<Problem>,
 }
 
 impl Reader {
     pub(super) fn new(values: Values) -> Self {
         let is_known = |name: &str| SETTINGS.iter().any(|known| name == known.name || known.secret && name.strip_suffix("_FILE") == Some(known.name));
-        let mut problems: Vec<String> = values
-            .names()
-            .filter(|name| name.starts_with("PORTCULLIS_") && !is_known(name))
-            .map(|name| format!("{name} is no setting{}", nearest(name).map(|known| format!(" (did you mean {known}?)")).unwrap_or_default()))
-            .collect();
-        problems.sort();
+        let mut unknown: Vec<&str> = values.names().filter(|name| name.starts_with("PORTCULLIS_") && !is_known(name)).collect();
+        unknown.sort_unstable();
+        let says = |name| format!("{name} is no setting{}", nearest(name).map(|known| format!(" (did you mean {known}?)")).unwrap_or_default());
+        let problems = unknown.into_iter().map(|name| Problem::new(Kind::Form, name, says(name))).collect();
         Self { values, problems }
     }
 
@@ -53,16 +41,16 @@ impl Reader {
         SettingsError(self.problems)
     }
 
-    /// Refuses names that nobody set, be it by value or by file.
+    /// Refuses names that nobody set.
     pub(super) fn demand<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
         for name in names {
-            if !self.is_given(name) && self.values.file_of(name).is_none() {
+            if !self.is_given(name) {
                 self.refuse(name, "must be set in production");
             }
         }
     }
 
-    /// Whether somebody set it.
+    /// Whether somebody set it, or named the file that has it.
     pub(super) fn is_given(&self, name: &str) -> bool {
         self.values.is_given(name)
     }
@@ -72,9 +60,14 @@ impl Reader {
         self.values.file_of(name).map(Into::into)
     }
 
-    /// Notes a problem that is about more than one setting's form.
+    /// Notes what is wrong with a setting's form, or with how it goes with others.
     pub(super) fn refuse(&mut self, name: &str, reason: impl fmt::Display) {
-        let problem = format!("{name} {reason}");
+        self.refuse_as(Kind::Form, name, reason);
+    }
+
+    /// Notes what is wrong with a setting.
+    pub(super) fn refuse_as(&mut self, kind: Kind, name: &str, reason: impl fmt::Display) {
+        let problem = Problem::new(kind, name, format_args!("{name} {reason}"));
         // one secret may be asked for under two names
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
@@ -128,7 +121,7 @@ impl Reader {
                 Err(reason) => {
                     // an address with a login in it is as good as a secret
                     let shown = if item.contains('@') { "an item with a login" } else { item };
-                    self.problems.push(format!("{name}: {shown} {reason}"));
+                    self.problems.push(Problem::new(Kind::Form, name, format_args!("{name}: {shown} {reason}")));
                     None
                 }
             })

@@ -3,6 +3,7 @@
 use crate::{
     platform::redis::Address,
     settings::{
+        problem::Kind,
         reader::Reader,
         secrets::{Given, password_in},
     },
@@ -17,7 +18,7 @@ pub(super) fn read(read: &mut Reader, given: &mut Vec<Given>, is_production: boo
     let address = Address::parse(&url).inspect_err(|reason| read.refuse(NAME, reason)).ok()?;
     // whoever sits in between could set every counter to nothing
     if is_production && address.is_clear_text() {
-        read.refuse(NAME, "goes over a network without TLS: use rediss://");
+        read.refuse_as(Kind::Transport, NAME, "goes over a network without TLS: use rediss://");
     }
     Some(address)
 }

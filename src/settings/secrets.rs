@@ -3,12 +3,13 @@
 //! Practices 9.never-hardcode, 9.per-environment. Tests: `tests/suite/contract/production.rs`.
 
 use crate::{
-    platform::crypto,
-    settings::{list::SETTINGS, reader::Reader},
+    platform::{crypto, keyring::KeyBytes},
+    settings::{list::SETTINGS, problem::Kind, reader::Reader},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
-use std::{collections::HashSet, fs, path::Path};
+use std::{collections::HashSet, fmt::Display, fs, path::Path};
 use url::Url;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -63,27 +64,62 @@ pub(super) fn sentry_dsn(read: &mut Reader) -> Option<SecretString> {
     None
 }
 
-/// What is wrong, by setting. `data`: where development keeps what it makes.
-pub(super) fn judge(all: &[Given], data: &Path) -> Vec<(&'static str, String)> {
-    let mut problems = Vec::new();
+/// Refuses what others might know. `data`: where development keeps what it makes.
+pub(super) fn judge(read: &mut Reader, all: &[Given], data: &Path) {
+    let mut refuse = |name, reason: &dyn Display| read.refuse_as(Kind::Strength, name, reason);
     let developments = fs::read_to_string(data.join(DEVELOPMENT_KEY)).map(Zeroizing::new).ok();
     for (at, Given { name, secret }) in all.iter().enumerate() {
         let text = secret.expose_secret();
         let lower = text.to_lowercase();
         if SAMPLES.iter().any(|sample| lower.contains(sample)) || text.chars().collect::<HashSet<_>>().len() < 8 {
-            problems.push((*name, "looks like a placeholder".to_owned()));
+            refuse(name, &"looks like a placeholder");
         } else if text.chars().count() < SHORTEST {
-            problems.push((*name, format!("has a secret of fewer than {SHORTEST} characters")));
+            refuse(name, &format_args!("has a secret of fewer than {SHORTEST} characters"));
         }
         if developments.as_ref().is_some_and(|developments| crypto::equal(developments.trim().as_bytes(), text.trim().as_bytes())) {
-            problems.push((*name, format!("is the key that development made ({})", data.join(DEVELOPMENT_KEY).display())));
+            refuse(name, &format_args!("is the key that development made ({})", data.join(DEVELOPMENT_KEY).display()));
         }
         if SETTINGS.iter().any(|setting| setting.default == Some(text)) {
-            problems.push((*name, "stands in .env.example".to_owned()));
+            refuse(name, &"stands in .env.example");
         }
         if let Some(other) = all[..at].iter().find(|other| other.secret.expose_secret().trim() == text.trim()) {
-            problems.push((*name, format!("has the same secret as {}", other.name)));
+            refuse(name, &format_args!("has the same secret as {}", other.name));
         }
     }
-    problems
+}
+
+/// Why a text is no key. Does not show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoKey {
+    /// Something else.
+    #[error("must be 32 random bytes in base64 (openssl rand -base64 32)")]
+    Malformed,
+    /// As long as a key, and made by hand.
+    #[error("is not random (openssl rand -base64 32)")]
+    NotRandom,
+}
+
+pub(super) fn key_encryption_key(read: &mut Reader, given: &mut Vec<Given>, name: &'static str) -> Option<KeyBytes> {
+    let text = read.secret(name)?;
+    given.push(Given { name, secret: text.clone() });
+    let refused = |error: &NoKey| match error {
+        NoKey::Malformed => read.refuse(name, error),
+        NoKey::NotRandom => read.refuse_as(Kind::Strength, name, error),
+    };
+    parse_key(text.expose_secret()).inspect_err(refused).ok()
+}
+
+/// Reads a key of 32 bytes in base64.
+///
+/// # Errors
+/// When it is none, or nobody's random bytes.
+pub fn parse_key(text: &str) -> Result<KeyBytes, NoKey> {
+    let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| NoKey::Malformed)?);
+    let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| NoKey::Malformed)?;
+    // 32 random bytes have fewer than 16 different values, or fewer than 16 different steps, about once in 10^13 keys: this is
+    // somebody's placeholder; and 32 bytes of text about once in 10^13, this is a password or a key in hexadecimals
+    let is_text = key.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+    let different = key.iter().collect::<HashSet<_>>().len();
+    let steps = key.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect::<HashSet<_>>().len();
+    if is_text || different < 16 || steps < 16 { Err(NoKey::NotRandom) } else { Ok(KeyBytes::new(key)) }
 }

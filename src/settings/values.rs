@@ -42,10 +42,10 @@ impl Values {
         self.plain.get(name).map(String::as_str)
     }
 
-    /// Whether somebody set it. An empty variable counts as unset, as in Compose files.
+    /// Whether somebody set it, or named the file that has it. An empty variable counts as unset, as in Compose files.
     #[must_use]
     pub fn is_given(&self, name: &str) -> bool {
-        self.secrets.contains_key(name) || self.plain.get(name).is_some_and(|text| !text.is_empty())
+        self.secrets.contains_key(name) || self.plain.get(name).is_some_and(|text| !text.is_empty()) || self.file_of(name).is_some()
     }
 
     /// Sets it, whatever it was.
@@ -92,7 +92,7 @@ impl Values {
 
     /// Lets one secret count as another, which is not given.
     pub(super) fn lend(&mut self, from: &str, to: &'static str) {
-        if !self.is_given(to) && self.file_of(to).is_none() {
+        if !self.is_given(to) {
             if let Some(given) = self.secrets.get(from).cloned() {
                 self.secrets.insert(to, given);
             } else if let Some(path) = self.file_of(from).map(str::to_owned) {

@@ -167,7 +167,7 @@ impl Facts {
         list(&self.values, name)
     }
 
-    /// Whether somebody set it.
+    /// Whether somebody set it, or named the file that has it.
     #[must_use]
     pub fn is_given(&self, name: &str) -> bool {
         self.values.is_given(name)

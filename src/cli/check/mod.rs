@@ -46,8 +46,13 @@ pub(super) async fn settings() -> anyhow::Result<(Settings, Sources, Option<Repo
     let facts = Facts::of(values, settings, &Clock::system(), false).await;
     let report = Report::of(&facts);
     let refusals = report.refusals();
-    if refusals.is_empty() { Ok((facts.settings?, sources, Some(report))) } else { Err(SettingsError(refusals).into()) }
+    if refusals.is_empty() { Ok((facts.settings?, sources, Some(report))) } else { Err(Refused(refusals).into()) }
 }
+
+/// What keeps a start in production, each with the name of its check.
+#[derive(Debug, thiserror::Error)]
+#[error("the settings are wrong:\n  - {}", .0.join("\n  - "))]
+struct Refused(Vec<String>);
 
 /// Judges the environment as production would, and prints what it finds. Exit code 0: all holds or is waived; 1: something falls short; 2:
 /// nothing could be judged.
@@ -64,12 +69,16 @@ pub(super) async fn run(args: &Args) -> ExitCode {
 async fn judge(args: &Args) -> anyhow::Result<ExitCode> {
     let mut values = Settings::process_values()?;
     // a word that is neither is told, as a start would
-    if values.get("PORTCULLIS_ENV").is_none_or(|word| ["", "development", "production"].contains(&word)) {
+    let is_development = values.get("PORTCULLIS_ENV").is_none_or(|word| ["", "development"].contains(&word));
+    if is_development {
         values.insert("PORTCULLIS_ENV".into(), "production".into());
     }
     let (values, sources) = sources::resolve(values).await;
     sources.close().await;
-    let report = Report::of(&Facts::gather(values, &Clock::system(), true).await);
+    let mut report = Report::of(&Facts::gather(values, &Clock::system(), true).await);
+    if is_development {
+        report.environment = Environment::Development;
+    }
     let text = if args.json { format!("{:#}\n", report.to_json()) } else { report.to_text() };
     match io::stdout().write_all(text.as_bytes()) {
         // a reader that has seen enough (`| head`) is no fault of ours
@@ -79,6 +88,10 @@ async fn judge(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(match report.verdict() {
         Verdict::Holds => ExitCode::SUCCESS,
         Verdict::CannotTell if !args.strict => ExitCode::SUCCESS,
-        Verdict::CannotTell | Verdict::FallsShort => ExitCode::FAILURE,
+        Verdict::CannotTell => {
+            eprintln!("portcullis: nobody can tell of {}, which --strict does not let pass", report.unknown().join(", "));
+            ExitCode::FAILURE
+        }
+        Verdict::FallsShort => ExitCode::FAILURE,
     })
 }

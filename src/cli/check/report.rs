@@ -5,7 +5,7 @@ use super::{
     facts::{Facts, list},
     rows::{Check, Finding, ROWS, Row, Verdict, Weight, named, secrets::STRENGTH},
 };
-use crate::settings::{Values, list::SETTINGS};
+use crate::settings::{Environment, Problem, Values, list::SETTINGS, problem::Kind};
 use url::Url;
 
 /// Where problems go that no check names.
@@ -17,6 +17,8 @@ pub struct Report {
     pub rows: Vec<Judged>,
     /// Whether the database was looked at; `None`: none is named.
     pub reached_database: Option<bool>,
+    /// What a start with these settings is. They are judged as production's all the same.
+    pub environment: Environment,
 }
 
 /// A row, filled in.
@@ -73,16 +75,15 @@ impl Report {
     /// What comes of these facts.
     #[must_use]
     pub fn of(facts: &Facts) -> Self {
-        let mut problems: Vec<(&str, String)> =
-            facts.settings.as_ref().err().into_iter().flat_map(|error| &error.0).map(|problem| attributed(problem)).collect();
-        problems.extend(unknown_waivers(&facts.values).into_iter().map(|problem| (EVERYTHING_ELSE, problem)));
+        let problems = facts.settings.as_ref().err().map(|error| error.0.clone()).unwrap_or_default();
+        let problems: Vec<Problem> = problems.into_iter().chain(unknown_waivers(&facts.values)).collect();
         let waived = facts.list("PORTCULLIS_WAIVED");
         let judge = |row: &'static Row, check: &'static Check| {
-            let own: Vec<String> = problems.iter().filter(|(name, _)| *name == check.name).map(|(_, problem)| problem.clone()).collect();
+            let own: Vec<String> = problems.iter().filter(|problem| decided_by(problem) == check.name).map(|problem| problem.says.clone()).collect();
             let is_fatal = !own.is_empty();
             let mut finding = (check.judge)(facts);
             // a text that was refused is no value to judge; a secret is judged by what it leads to
-            let broken = check.settings.iter().find(|name| !is_secret(name) && problems.iter().any(|(_, problem)| subject_of(problem) == **name));
+            let broken = check.settings.iter().find(|name| !is_secret(name) && problems.iter().any(|problem| problem.setting == **name));
             if let Some(name) = broken.filter(|_| !is_fatal) {
                 finding = Finding::cannot_tell(format!("{name} cannot be read"));
             }
@@ -98,7 +99,7 @@ impl Report {
             Outcome { check, finding, is_waived, is_fatal, settings }
         };
         let rows = ROWS.iter().map(|row| Judged { row, outcomes: row.checks.iter().map(|check| judge(row, check)).collect() });
-        Self { rows: rows.collect(), reached_database: facts.database.as_ref().map(Result::is_ok) }
+        Self { rows: rows.collect(), reached_database: facts.database.as_ref().map(Result::is_ok), environment: Environment::Production }
     }
 
     /// All outcomes.
@@ -111,6 +112,13 @@ impl Report {
     pub fn refusals(&self) -> Vec<String> {
         let refused = self.outcomes().filter(|outcome| outcome.is_refused());
         refused.flat_map(|outcome| outcome.finding.says.iter().map(|says| format!("{says} ({})", outcome.check.name))).collect()
+    }
+
+    /// Names of the checks of which nobody can tell.
+    #[must_use]
+    pub fn unknown(&self) -> Vec<&'static str> {
+        let unknown = self.outcomes().filter(|outcome| !outcome.is_waived && outcome.finding.verdict == Verdict::CannotTell);
+        unknown.map(|outcome| outcome.check.name).collect()
     }
 
     /// The worst verdict of all rows.
@@ -133,44 +141,29 @@ impl Report {
 }
 
 /// Names in `PORTCULLIS_WAIVED` that are none, or stand for what nobody can do without.
-pub(super) fn unknown_waivers(values: &Values) -> Vec<String> {
+pub(super) fn unknown_waivers(values: &Values) -> Vec<Problem> {
+    const WAIVED: &str = "PORTCULLIS_WAIVED";
     let wrong = |name: &str| match named(name) {
         Some(check) if check.is_waivable => None,
-        Some(_) => Some(format!("PORTCULLIS_WAIVED: {name} cannot be waived")),
+        Some(_) => Some(format!("{WAIVED}: {name} cannot be waived")),
         None if ROWS.iter().any(|row| row.name == name && row.checks.iter().any(|check| check.is_waivable)) => None,
-        None if ROWS.iter().any(|row| row.name == name) => Some(format!("PORTCULLIS_WAIVED: nothing of {name} can be waived")),
-        None => Some(format!("PORTCULLIS_WAIVED: {name} is no check and no row of `portcullis check`")),
+        None if ROWS.iter().any(|row| row.name == name) => Some(format!("{WAIVED}: nothing of {name} can be waived")),
+        None => Some(format!("{WAIVED}: {name} is no check and no row of `portcullis check`")),
     };
-    list(values, "PORTCULLIS_WAIVED").into_iter().filter_map(wrong).collect()
+    list(values, WAIVED).into_iter().filter_map(wrong).map(|says| Problem::new(Kind::Form, WAIVED, says)).collect()
 }
 
-/// The setting that a problem is about: problems begin with its name.
-fn subject_of(problem: &str) -> &str {
-    let name = problem.split([' ', ':']).next().unwrap_or_default();
-    let base = name.strip_suffix("_FILE").filter(|base| SETTINGS.iter().any(|setting| setting.secret && setting.name == *base));
-    base.unwrap_or(name)
-}
-
-/// The check that a problem with the settings belongs to.
-fn attributed(problem: &str) -> (&'static str, String) {
-    let subject = subject_of(problem);
-    let is_about_the_secret = [
-        "looks like a placeholder",
-        "has a secret of",
-        "has the same secret",
-        "is not random",
-        "is the key that development made",
-        "stands in .env.example",
-    ];
-    let is_about_the_way = problem.contains("without TLS");
-    let named_by = || ROWS.iter().flat_map(|row| row.checks).find(|check| check.settings.contains(&subject));
-    let name = match subject {
-        _ if is_about_the_secret.iter().any(|words| problem.contains(words)) => STRENGTH,
-        "DATABASE_URL" if is_about_the_way => "https.database",
-        "REDIS_URL" if is_about_the_way => "https.redis",
-        _ => named_by().map_or(EVERYTHING_ELSE, |check| check.name),
-    };
-    (name, problem.to_owned())
+/// The name of the check that a problem with the settings belongs to.
+fn decided_by(problem: &Problem) -> &'static str {
+    match (problem.kind, problem.setting.as_str()) {
+        (Kind::Strength, _) => STRENGTH,
+        (Kind::Transport, "DATABASE_URL") => "https.database",
+        (Kind::Transport, "REDIS_URL") => "https.redis",
+        (_, setting) => {
+            let mut checks = ROWS.iter().flat_map(|row| row.checks);
+            checks.find(|check| check.settings.contains(&setting)).map_or(EVERYTHING_ELSE, |check| check.name)
+        }
+    }
 }
 
 fn is_secret(name: &str) -> bool {
@@ -182,16 +175,16 @@ fn has_login(value: &str) -> bool {
     Url::parse(value).is_ok_and(|url| !url.username().is_empty() || url.password().is_some())
 }
 
-fn shown(facts: &Facts, problems: &[(&str, String)], name: &str) -> Shown {
+fn shown(facts: &Facts, problems: &[Problem], name: &str) -> Shown {
     let file = format!("{name}_FILE");
     let is_secret = is_secret(name);
-    let is_wrong = problems.iter().any(|(_, problem)| subject_of(problem) == name);
+    let is_wrong = problems.iter().any(|problem| problem.setting == name);
     let by_file = is_secret && facts.is_given(&file);
     let value = Some(name).filter(|_| !is_secret).map(|name| facts.text(name).to_owned());
     Shown {
         name: if by_file { file } else { name.to_owned() },
         value: value.filter(|value| !value.is_empty() && !is_wrong && !has_login(value)),
         is_secret,
-        is_given: by_file || facts.is_given(name),
+        is_given: facts.is_given(name),
     }
 }

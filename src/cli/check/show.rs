@@ -5,6 +5,7 @@ use super::{
     report::{Outcome, Report, Shown},
     rows::{Verdict, Weight},
 };
+use crate::settings::Environment;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -33,7 +34,11 @@ impl Report {
             Some(false) => "the database cannot be looked at",
             None => "without a database",
         };
-        _ = writeln!(text, "As production would judge it, by the settings, {database}.\n");
+        _ = writeln!(text, "As production would judge it, by the settings, {database}.");
+        if self.environment == Environment::Development {
+            _ = writeln!(text, "PORTCULLIS_ENV is not `production` here: a start asks nothing of this.");
+        }
+        text.push('\n');
         for judged in &self.rows {
             let verdict = judged.verdict().map_or("waived", Verdict::name);
             let line = format!("{:<21}{verdict:<13}{}", judged.row.aspect, judged.row.about);
@@ -87,6 +92,7 @@ impl Report {
             "version": VERSION,
             "portcullis": env!("CARGO_PKG_VERSION"),
             "verdict": self.verdict().name(),
+            "environment": self.environment.name(),
             "start": if self.refusals().is_empty() { "goes on" } else { "refuses" },
             "database": database,
             "rows": rows.collect::<Vec<_>>(),

@@ -115,7 +115,7 @@ pub async fn resolve(mut values: Values) -> (Values, Sources) {
         let place = match (values.text_here(name).and_then(Reference::parse), values.file_of(name)) {
             _ if reference::OPENS_MANAGERS.contains(&name) => continue,
             (Some(Ok(place)), None) => place,
-            (None, Some(path)) if !values.is_given(name) => Reference::File(path.into()),
+            (None, Some(path)) if values.secret(name).is_none() => Reference::File(path.into()),
             // the secret itself, or a mistake: told when all settings are read
             _ => continue,
         };
@@ -232,8 +232,8 @@ impl Sources {
 
     /// Gives back what was only needed to read: a token that an `AppRole` got is revoked.
     pub async fn close(self) {
-        if let Some(vault) = self.vault {
-            vault.close().await;
+        if let Some(mut vault) = self.vault {
+            vault.let_go().await;
         }
     }
 }

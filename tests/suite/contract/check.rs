@@ -425,8 +425,12 @@ async fn the_exit_code_tells_and_a_start_refuses_in_the_same_words() {
     for name in EASED.split(", ") {
         assert!(text.contains(&format!("waived       {name}, which falls short")), "{name}: {text}");
     }
-    let (strict, ..) = said(&mut run(&fine, &["check", "--strict"], folder.path()));
-    assert_eq!(strict, Some(1), "nobody can tell what is known of its crates");
+    let (strict, _, errors) = said(&mut run(&fine, &["check", "--strict"], folder.path()));
+    assert!(strict == Some(1) && errors.contains("nobody can tell of ") && errors.contains("dependencies.advisories"), "{strict:?} {errors}");
+    let told = "PORTCULLIS_ENV is not `production` here";
+    assert!(!text.contains(told), "{text}");
+    let (code, text, _) = said(run(&fine, &["check"], folder.path()).env_remove("PORTCULLIS_ENV"));
+    assert!(code == Some(0) && text.contains(told), "{code:?} {text}");
     let (code, ..) = said(&mut run(&d.values, &["check"], folder.path()));
     assert_eq!(code, Some(1));
     fs::write(folder.path().join(".env"), "PORTCULLIS_ENV=production\n").unwrap();

@@ -41,6 +41,9 @@ fn good_settings_are_good() {
     let without_passwords =
         [("DATABASE_URL", "postgres://service@%2Fvar%2Frun%2Fpostgresql/portcullis"), ("PORTCULLIS_SMTP_URL", "smtps://mail.internal")];
     assert_eq!(problems(&without_passwords), "", "somebody else's means of proof");
+    let told = problems(&[&without_passwords[..], &[("PGPASSWORD", "changeme")]].concat());
+    assert!(told.contains("DATABASE_URL has no password in it, and PGPASSWORD would stand in") && !told.contains("changeme"), "{told}");
+    assert_eq!(problems(&[("PGPASSWORD", "changeme")]), "", "it is not looked at where the address has one");
 }
 
 #[test]

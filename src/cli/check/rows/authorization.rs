@@ -29,7 +29,7 @@ pub(super) const CHECKS: &[Check] = &[
         })
     }),
     refuse("authorization.owner-login", &["PORTCULLIS_OWNER_DATABASE_URL"], |facts| {
-        if facts.is_given("PORTCULLIS_OWNER_DATABASE_URL") || facts.is_given("PORTCULLIS_OWNER_DATABASE_URL_FILE") {
+        if facts.is_given("PORTCULLIS_OWNER_DATABASE_URL") {
             return Finding::falls_short("PORTCULLIS_OWNER_DATABASE_URL is for `portcullis migrate` alone: the service must not have it");
         }
         Finding::holds("the service does not know how to become the owner of its database")

@@ -56,7 +56,7 @@ pub(super) const CHECKS: &[Check] = &[
     advise("limits.store", &["REDIS_URL", "PORTCULLIS_NODES"], |facts| match facts.redis_answers {
         Some(true) => Finding::holds("sensitive calls are counted in Redis, by all nodes together; it answers"),
         Some(false) => Finding::falls_short("REDIS_URL: nothing there takes a value, so each node counts by itself, to its part of each quota"),
-        None if facts.is_given("REDIS_URL") || facts.is_given("REDIS_URL_FILE") => Finding::cannot_tell("whether Redis answers was not asked"),
+        None if facts.is_given("REDIS_URL") => Finding::cannot_tell("whether Redis answers was not asked"),
         None => Finding::holds("sensitive calls are counted in Postgres, by all nodes together"),
     }),
     advise(

@@ -18,7 +18,7 @@ pub(super) const ERRORS: &[Check] = &[
         Finding::holds("refusals are of a closed list of codes with fixed words; causes are in the log only")
     }),
     insist("errors.reports", &["PORTCULLIS_SENTRY_DSN"], |facts| {
-        let is_wanted = facts.is_given("PORTCULLIS_SENTRY_DSN") || facts.is_given("PORTCULLIS_SENTRY_DSN_FILE");
+        let is_wanted = facts.is_given("PORTCULLIS_SENTRY_DSN");
         match (is_wanted, facts.has_reports) {
             (true, false) => Finding::falls_short("PORTCULLIS_SENTRY_DSN is set, and this binary was built without the feature `sentry`"),
             // the settings take clear text on this machine only

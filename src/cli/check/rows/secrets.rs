@@ -86,8 +86,7 @@ pub(super) const CHECKS: &[Check] = &[
     }),
 ];
 
-/// Secrets that are set, by value or by file.
+/// Secrets that are set.
 fn given(facts: &Facts) -> impl Iterator<Item = &'static str> {
-    let is_given = |name: &str| facts.is_given(name) || facts.is_given(&format!("{name}_FILE"));
-    SETTINGS.iter().filter(|setting| setting.secret).map(|setting| setting.name).filter(move |name| is_given(name))
+    SETTINGS.iter().filter(|setting| setting.secret).map(|setting| setting.name).filter(|name| facts.is_given(name))
 }
