@@ -3,7 +3,11 @@
 
 use crate::{
     journeys::the_binary::{fails, portcullis},
-    support::{chain::AuditLog, log},
+    support::{
+        chain::AuditLog,
+        deployed::{Deployed, PASSWORD},
+        log,
+    },
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use portcullis::{
@@ -12,13 +16,12 @@ use portcullis::{
         report::Report,
         rows::{ROWS, Verdict, Weight, named},
     },
-    platform::{clock::Clock, crypto, db},
+    platform::{clock::Clock, crypto},
     server::tls::inspect::Issuer,
     settings::list::SETTINGS,
 };
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 use std::{
     collections::{BTreeSet, HashMap},
     fs,
@@ -277,11 +280,11 @@ async fn what_settings_lead_to_is_looked_at() {
     holds(&facts, "https.redis");
 }
 
-/// A database with the login that `migrate` makes, and a few events in its chain. Nobody runs on it.
+/// A database with a login of the service, and a few events in its chain. Nobody runs on it.
 struct Deployment {
     log: AuditLog,
+    deployed: Deployed,
     values: Values,
-    login: String,
     folder: tempfile::TempDir,
 }
 
@@ -289,27 +292,22 @@ impl Deployment {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = AuditLog::of(&[2]).await;
-        let name = log.t.feed.get_database().unwrap().to_owned();
-        let (login, password) = (format!("service_{name}"), "Vb7kQ2mZx9TfLw4RnJ8c");
-        db::ensure_login(&log.t.superuser.clone().database(&name), &login, &password.to_owned().into()).await.unwrap();
-        let url = log.t.feed.clone().username(&login).password(password).to_url_lossy().to_string();
-        let url = url.split("&options").next().unwrap().to_owned();
-        let key = STANDARD.encode(log.t.key_encryption_key.expose());
-        let values = changed(&production(folder.path()), &[("DATABASE_URL", &url), ("PORTCULLIS_KEY_ENCRYPTION_KEY", &key)]);
-        Self { log, values, login, folder }
+        let deployed = Deployed::of(log.t.clone()).await;
+        let own = [("DATABASE_URL", &*deployed.url(PASSWORD)), ("PORTCULLIS_KEY_ENCRYPTION_KEY", &*deployed.key())];
+        let values = changed(&production(folder.path()), &own);
+        Self { log, deployed, values, folder }
     }
 
     async fn sql(&mut self, statement: &str) {
-        self.log.root.execute(AssertSqlSafe(statement.to_owned())).await.unwrap();
+        self.deployed.sql(statement).await;
     }
 
     async fn facts(&self) -> Facts {
         facts(&self.values).await
     }
 
-    async fn end(mut self) {
-        self.sql(&format!("DROP OWNED BY {}", self.login)).await;
-        self.sql(&format!("DROP ROLE {}", self.login)).await;
+    async fn end(self) {
+        self.deployed.end().await;
     }
 }
 
@@ -356,20 +354,20 @@ async fn a_deployment_is_judged_by_what_is_in_its_database() {
     falls_short(&facts, "sessions.clock", "6 seconds behind");
     deployed(&mut facts, &|found| found.inspected.server.connections = 41);
     falls_short(&facts, "limits.database-connections", "on 2 nodes is 42 in all: the database has 41");
-    d.sql(&format!("ALTER ROLE {} CONNECTION LIMIT 41", d.login)).await;
+    d.sql(&format!("ALTER ROLE {} CONNECTION LIMIT 41", d.deployed.login)).await;
     falls_short(&d.facts().await, "limits.database-connections", "the database has 41");
 
     // grants
     d.sql("GRANT TRUNCATE ON audit_events TO portcullis_runtime").await;
     falls_short(&d.facts().await, "logging.audit-rows", "the role portcullis_runtime may change audit events");
     d.sql("REVOKE TRUNCATE ON audit_events FROM portcullis_runtime").await;
-    d.sql(&format!("ALTER ROLE {} CREATEDB", d.login)).await;
+    d.sql(&format!("ALTER ROLE {} CREATEDB", d.deployed.login)).await;
     falls_short(&d.facts().await, "authorization.database-login", "its login may create databases");
-    d.sql(&format!("ALTER ROLE {} SUPERUSER", d.login)).await;
+    d.sql(&format!("ALTER ROLE {} SUPERUSER", d.deployed.login)).await;
     let facts = d.facts().await;
     falls_short(&facts, "authorization.database-login", "its login is a superuser");
     falls_short(&facts, "logging.audit-rows", "as superusers may");
-    d.sql(&format!("ALTER ROLE {} NOSUPERUSER NOCREATEDB", d.login)).await;
+    d.sql(&format!("ALTER ROLE {} NOSUPERUSER NOCREATEDB", d.deployed.login)).await;
 
     d.sql("UPDATE deployment SET environment = 'development'").await;
     falls_short(&d.facts().await, "secrets.environment", "DATABASE_URL: it belongs to development");
@@ -438,7 +436,7 @@ async fn the_exit_code_tells_and_a_start_refuses_in_the_same_words() {
     assert!(code == Some(2) && text.is_empty() && errors.contains(".env is for development"), "{code:?} {errors}");
     fs::remove_file(folder.path().join(".env")).unwrap();
 
-    d.sql(&format!("ALTER ROLE {} SUPERUSER", d.login)).await;
+    d.sql(&format!("ALTER ROLE {} SUPERUSER", d.deployed.login)).await;
     let wrong = [("PORTCULLIS_WORKERS", "0"), ("PORTCULLIS_SMTP_URL", "smtps://a:secret@mail"), ("PORTCULLIS_BODY_LIMIT", "1048577")];
     let wrong = changed(&d.values, &wrong);
     let (code, text, _) = said(&mut run(&wrong, &["check", "--json"], folder.path()));
@@ -480,7 +478,7 @@ async fn what_is_waived_lets_a_start_go_on_and_is_told() {
     let broken = changed(&values("authentication", &d), &[("PORTCULLIS_PROOF_MINUTES", "0")]);
     assert!(fails(&mut run(&broken, &[], folder.path())).contains("PORTCULLIS_PROOF_MINUTES must be"));
 
-    d.sql(&format!("ALTER ROLE {} SUPERUSER", d.login)).await;
+    d.sql(&format!("ALTER ROLE {} SUPERUSER", d.deployed.login)).await;
     let refused = fails(&mut run(&values("logging.audit-rows", &d), &[], folder.path()));
     assert!(refused.contains("its login is a superuser") && refused.contains("(authorization.database-login)"), "{refused}");
     assert!(!refused.contains("logging.audit-rows"), "{refused}");

@@ -6,65 +6,17 @@ use super::{
     watched::Watched,
 };
 use crate::support::{
-    TestDatabase,
-    vault::{Role, Vault},
+    deployed::{Deployed, PASSWORD},
+    vault::{Role, SECRET, Vault},
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
 use portcullis::{
     platform::clock::Clock,
     server::tls::{Identity, issue_once},
     settings::TlsFiles,
 };
 use serde_json::json;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
+use sqlx::ConnectOptions;
 use std::{fs, path::Path, process::Output, sync::Arc, time::Duration};
-
-/// A database with a login of the service's own.
-pub struct Deployed {
-    pub t: TestDatabase,
-    pub login: String,
-    superuser: PgConnection,
-}
-
-pub const PASSWORD: &str = "Vb7kQ2mZx9TfLw4RnJ8c";
-
-impl Deployed {
-    pub async fn create() -> Self {
-        let t = TestDatabase::create().await;
-        let name = t.feed.get_database().unwrap().to_owned();
-        let login = format!("service_{name}");
-        let mut superuser = PgConnection::connect_with(&t.superuser.clone().database(&name)).await.unwrap();
-        let create = format!("CREATE ROLE {login} LOGIN PASSWORD '{PASSWORD}' IN ROLE portcullis_runtime");
-        superuser.execute(AssertSqlSafe(create)).await.unwrap();
-        Self { t, login, superuser }
-    }
-
-    pub fn url(&self, password: &str) -> String {
-        let options = self.t.feed.clone().username(&self.login).password(password).options([("role", "none")]);
-        options.to_url_lossy().as_str().split("&options").next().unwrap().to_owned()
-    }
-
-    pub fn key(&self) -> String {
-        STANDARD.encode(self.t.key_encryption_key.expose())
-    }
-
-    pub async fn password_is(&mut self, password: &str) {
-        self.superuser.execute(AssertSqlSafe(format!("ALTER ROLE {} PASSWORD '{password}'", self.login))).await.unwrap();
-    }
-
-    /// Cuts every connection of the service.
-    pub async fn cut(&mut self) {
-        let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{}'", self.login);
-        self.superuser.execute(AssertSqlSafe(cut)).await.unwrap();
-    }
-
-    pub async fn end(mut self) {
-        self.cut().await;
-        self.superuser.execute(AssertSqlSafe(format!("DROP OWNED BY {0}; DROP ROLE {0}", self.login))).await.unwrap();
-    }
-}
-
-pub const SECRET: &str = "secret/data/portcullis";
 
 fn role(vault: &Vault, namespace: &'static str, lease: Duration, longest: Duration) -> String {
     let secret = "7b1d3a60-94c2-4f0e-9a57-0c6f1d2e8b35".to_owned();

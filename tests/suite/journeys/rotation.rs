@@ -17,7 +17,6 @@ use portcullis::platform::{
     keyring::{
         KeyBytes, KeyEncryption, Keyring, KeyringError, Purpose, Revocation, Rotation, rows,
         signing::Algorithm,
-        store,
         wrapping::{self, Standing},
     },
 };
@@ -25,12 +24,6 @@ use serde_json::json;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use std::{cell::Cell, panic::AssertUnwindSafe, path::Path};
 use time::Duration;
-
-async fn rotate(t: &TestDatabase, purpose: Purpose) {
-    let mut transaction = t.pool.begin().await.unwrap();
-    store::rotate(&mut transaction, &t.keyring, purpose, Algorithm::EdDsa, true, t.clock.now()).await.unwrap();
-    transaction.commit().await.unwrap();
-}
 
 async fn end_idle(t: &TestDatabase, purpose: Purpose) -> u64 {
     let mut transaction = t.pool.begin().await.unwrap();
@@ -205,7 +198,7 @@ async fn no_call_fails_while_keys_of_every_purpose_rotate_one_after_the_other() 
     let rotations = async {
         load.go_on(1).await;
         for (number, purpose) in Purpose::ALL.iter().copied().enumerate() {
-            rotate(&load.nodes[number % 2].database, purpose).await;
+            load.nodes[number % 2].database.rotate(purpose).await;
             load.go_on(2).await;
             // as the job does, in the smallest batches, beside the load, until nobody holds any of it
             while left_under_retired(&app, purpose).await > 0 && purpose.rotation() == Rotation::Reseal {
@@ -281,7 +274,7 @@ async fn sealing_anew_can_be_killed_anywhere_goes_on_and_writes_nothing_newer_ov
     let t = TestDatabase::create().await;
     seal_letters(&t, 40).await;
     let (before, _) = open_letters(&t).await;
-    rotate(&t, Purpose::Outbox).await;
+    t.rotate(Purpose::Outbox).await;
     t.keyring.reload(&t.pool).await.unwrap();
     assert_eq!(end_idle(&t, Purpose::Outbox).await, 0);
     t.clock.advance(Duration::minutes(6));
@@ -314,7 +307,7 @@ async fn sealing_anew_can_be_killed_anywhere_goes_on_and_writes_nothing_newer_ov
 async fn what_changed_since_it_was_read_is_not_written_over() {
     let t = TestDatabase::create().await;
     seal_letters(&t, 2).await;
-    rotate(&t, Purpose::Outbox).await;
+    t.rotate(Purpose::Outbox).await;
     t.keyring.reload(&t.pool).await.unwrap();
     // batches of one: between the first and the second somebody writes the second anew; its batch was not read yet, so the change is made
     // by a trigger in the moment in which the first is written
@@ -377,7 +370,7 @@ async fn the_key_of_every_purpose_ends_when_nothing_hangs_on_it_and_not_before()
     let counted: Vec<Purpose> =
         Purpose::ALL.iter().copied().filter(|purpose| matches!(purpose.rotation(), Rotation::Reseal | Rotation::UntilGone)).collect();
     for purpose in Purpose::ALL.iter().copied() {
-        rotate(&app.database, purpose).await;
+        app.database.rotate(purpose).await;
     }
     app.state.keyring.reload(&app.database.pool).await.unwrap();
     // the first look; what has none hanging on it ends at the second
@@ -425,7 +418,7 @@ async fn the_schedule_rotates_what_runs_out_seals_anew_and_ends_what_is_over() {
             .await
             .unwrap()
     };
-    rotate(&app.database, Purpose::TotpSeed).await;
+    app.database.rotate(Purpose::TotpSeed).await;
     app.state.keyring.reload(&app.database.pool).await.unwrap();
     app.run_jobs().await;
     assert_eq!(left_under_retired(&app, Purpose::TotpSeed).await, 0, "sealed anew");
@@ -493,14 +486,11 @@ async fn a_node_with_the_old_key_encryption_key_only_takes_up_what_it_can() {
     let rolled = opened(&t, both(&t, &new)).await.unwrap();
     wrapping::reencrypt(&t.pool, &rolled, 100, |_| {}).await.unwrap();
     let change = async |revokes: bool| {
-        let mut transaction = t.pool.begin().await.unwrap();
-        let (algorithm, now) = (Algorithm::EdDsa, t.clock.now());
         if revokes {
-            store::revoke(&mut transaction, &rolled, Purpose::Cursor, algorithm, now).await.unwrap();
+            t.revoke_by(&rolled, Purpose::Cursor).await;
         } else {
-            store::rotate(&mut transaction, &rolled, Purpose::Cursor, algorithm, true, now).await.unwrap();
+            t.rotate_by(&rolled, Purpose::Cursor).await;
         }
-        transaction.commit().await.unwrap();
         rolled.reload(&t.pool).await.unwrap();
         t.keyring.reload(&t.pool).await.unwrap();
     };

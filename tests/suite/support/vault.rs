@@ -16,6 +16,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Where tests keep a document, below `/v1/`.
+pub const SECRET: &str = "secret/data/portcullis";
+
 pub struct Token {
     /// `None`: it does not end.
     ends: Option<Instant>,

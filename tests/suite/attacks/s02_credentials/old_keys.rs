@@ -22,18 +22,6 @@ use time::Duration;
 
 const SIGNING: Purpose = Purpose::TokenSigning;
 
-async fn rotate(app: &TestApp, purpose: Purpose) {
-    let mut transaction = app.database.pool.begin().await.unwrap();
-    store::rotate(&mut transaction, &app.state.keyring, purpose, Algorithm::EdDsa, true, app.clock.now()).await.unwrap();
-    transaction.commit().await.unwrap();
-}
-
-async fn revoke(app: &TestApp, purpose: Purpose) {
-    let mut transaction = app.database.pool.begin().await.unwrap();
-    store::revoke(&mut transaction, &app.state.keyring, purpose, Algorithm::EdDsa, app.clock.now()).await.unwrap();
-    transaction.commit().await.unwrap();
-}
-
 /// Waits until this node signs with another key than this one.
 async fn signs_with_another(app: &TestApp, before: &str) {
     app.wait_for("another key", async || (app.state.keyring.signing_key().unwrap().id() != before).then_some(())).await;
@@ -44,7 +32,7 @@ async fn a_retired_key_verifies_what_it_signed_and_nothing_after_its_time() {
     let app = TestApp::start().await;
     let (mut ada, _) = app.token_member("ada@example.org").await;
     let old = app.state.keyring.signing_key().unwrap();
-    rotate(&app, SIGNING).await;
+    app.database.rotate(SIGNING).await;
     signs_with_another(&app, old.id()).await;
     assert_eq!(ada.get("/v1/me").await.status, 200, "its tokens go on");
     assert_eq!(app.state.keyring.published_keys(app.clock.now()).len(), 3, "and verifiers elsewhere still find it");
@@ -68,7 +56,7 @@ async fn the_overlap_can_be_ended_and_a_key_revoked_at_once() {
     let other = app.node(None).await;
     let (ada, refresh) = app.token_member("ada@example.org").await;
     let first = app.state.keyring.signing_key().unwrap();
-    rotate(&app, SIGNING).await;
+    app.database.rotate(SIGNING).await;
     assert_eq!(store::retire(&mut app.database.pool.acquire().await.unwrap(), SIGNING, app.clock.now()).await.unwrap(), 1);
     for node in [&app, &other] {
         node.wait_for("the end of the overlap", async || (ada.at(node).get("/v1/me").await.code() == "INVALID_TOKEN").then_some(())).await;
@@ -80,7 +68,7 @@ async fn the_overlap_can_be_ended_and_a_key_revoked_at_once() {
     assert_eq!(ada.at(&other).get("/v1/me").await.status, 200);
 
     let second = app.state.keyring.signing_key().unwrap();
-    revoke(&app, SIGNING).await;
+    app.database.revoke(SIGNING).await;
     for node in [&app, &other] {
         node.wait_for("the revocation", async || (ada.at(node).get("/v1/me").await.code() == "INVALID_TOKEN").then_some(())).await;
         signs_with_another(node, second.id()).await;
@@ -122,9 +110,7 @@ async fn a_slow_reader_does_not_bring_a_revoked_key_back() {
         assert!(Instant::now() < deadline, "the slow reader does not read");
     }
 
-    let mut transaction = t.pool.begin().await.unwrap();
-    store::revoke(&mut transaction, &t.keyring, SIGNING, Algorithm::EdDsa, t.clock.now()).await.unwrap();
-    transaction.commit().await.unwrap();
+    t.revoke(SIGNING).await;
     let mut late = reload(&t.pool);
     // time to overtake, for whoever may
     let overtook = tokio::time::timeout(std::time::Duration::from_millis(500), &mut late).await.is_ok();
@@ -214,7 +200,8 @@ async fn no_call_fails_while_keys_rotate_under_load() {
     let load = futures_util::future::join_all(emails.map(|email| calls_without_end(&app, &other, email, &is_over, &calls)));
     let rotations = async {
         for round in 1..=10 {
-            rotate(if round % 2 == 0 { &app } else { &other }, if round % 3 == 0 { Purpose::RefreshToken } else { SIGNING }).await;
+            let node = if round % 2 == 0 { &app } else { &other };
+            node.database.rotate(if round % 3 == 0 { Purpose::RefreshToken } else { SIGNING }).await;
             let enough = calls.load(Ordering::Relaxed) + 40;
             app.wait_for("calls under the new key", async || (calls.load(Ordering::Relaxed) >= enough).then_some(())).await;
         }

@@ -2,11 +2,8 @@
 //! nothing starts with what they say.
 
 use crate::{
-    journeys::{
-        kept_secrets::SECRET,
-        the_binary::{fails, portcullis},
-    },
-    support::vault::Vault,
+    journeys::the_binary::{fails, portcullis},
+    support::vault::{SECRET, Vault},
 };
 use portcullis::{platform::clock::Clock, server::tls::Identity};
 use serde_json::json;

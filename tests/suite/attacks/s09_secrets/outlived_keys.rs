@@ -18,22 +18,9 @@ use time::Duration;
 
 const ADA: &str = "ada@example.org";
 
-async fn rotate_by(app: &TestApp, keyring: &Keyring, purpose: Purpose) {
-    let mut transaction = app.database.pool.begin().await.unwrap();
-    store::rotate(&mut transaction, keyring, purpose, Algorithm::EdDsa, true, app.clock.now()).await.unwrap();
-    transaction.commit().await.unwrap();
-}
-
 async fn rotate(app: &TestApp, purpose: Purpose) {
-    rotate_by(app, &app.state.keyring, purpose).await;
+    app.database.rotate(purpose).await;
     app.state.keyring.reload(&app.database.pool).await.unwrap();
-}
-
-/// As the command does, except for what it clears: what is revoked is worth nothing before that.
-async fn revoke(app: &TestApp, purpose: Purpose) {
-    let mut transaction = app.database.pool.begin().await.unwrap();
-    store::revoke(&mut transaction, &app.state.keyring, purpose, Algorithm::EdDsa, app.clock.now()).await.unwrap();
-    transaction.commit().await.unwrap();
 }
 
 async fn clear(app: &TestApp, purpose: Purpose) -> u64 {
@@ -133,7 +120,7 @@ async fn what_sessions_keys_and_lists_hang_on_ends_at_once_on_every_node() {
     app.member(ADA).await;
 
     let machine = app.service_account(&root, &["administrator"], &["users:read"]).await.machine;
-    revoke(&app, Purpose::ApiKey).await;
+    app.database.revoke(Purpose::ApiKey).await;
     heard(nodes, Purpose::ApiKey, 3).await;
     for node in nodes {
         assert_eq!(node.holder(&machine.key).get("/v1/users").await.code(), "INVALID_TOKEN");
@@ -144,7 +131,7 @@ async fn what_sessions_keys_and_lists_hang_on_ends_at_once_on_every_node() {
     let page = root.get("/v1/users?limit=1").await.json();
     let path = format!("/v1/users?limit=1&cursor={}", page["next_cursor"].as_str().unwrap());
     assert_eq!(root.at(&other).get(&path).await.status, 200);
-    revoke(&app, Purpose::Cursor).await;
+    app.database.revoke(Purpose::Cursor).await;
     heard(nodes, Purpose::Cursor, 3).await;
     for node in nodes {
         assert_eq!(root.at(node).get(&path).await.status, 422);
@@ -154,7 +141,7 @@ async fn what_sessions_keys_and_lists_hang_on_ends_at_once_on_every_node() {
     for purpose in [Purpose::SessionCookie, Purpose::SessionState] {
         let ada = app.sign_in(ADA).await;
         let (tokens, _) = app.token_sign_in(ADA).await;
-        revoke(&other, purpose).await;
+        other.database.revoke(purpose).await;
         heard(nodes, purpose, 3).await;
         for node in nodes {
             assert_eq!(ada.at(node).get("/v1/me").await.code(), "UNAUTHENTICATED", "{purpose:?}");
@@ -170,7 +157,7 @@ async fn what_sessions_keys_and_lists_hang_on_ends_at_once_on_every_node() {
         );
     }
     let (_, refresh) = app.token_sign_in(ADA).await;
-    revoke(&app, Purpose::RefreshToken).await;
+    app.database.revoke(Purpose::RefreshToken).await;
     assert!(clear(&app, Purpose::RefreshToken).await > 0);
     assert_eq!(half.exchange(&refresh).await.code(), "INVALID_REFRESH_TOKEN");
 }
@@ -179,7 +166,7 @@ async fn what_sessions_keys_and_lists_hang_on_ends_at_once_on_every_node() {
 async fn without_the_pepper_no_password_is_right_and_the_work_is_the_same() {
     let app = TestApp::start().await;
     let thief = app.member(ADA).await;
-    revoke(&app, Purpose::Pepper).await;
+    app.database.revoke(Purpose::Pepper).await;
     heard([&app, &app], Purpose::Pepper, 3).await;
     for _ in 0..2 {
         let before = app.state.passwords.computed();
@@ -221,7 +208,7 @@ async fn a_second_factor_that_nobody_can_show_is_still_asked_for() {
     assert_eq!(ada.add_passkey(&mut device, "Laptop").await.status, 201);
     let waiting = app.visitor().half_sign_in(ADA, PASSWORD).await;
     for (purpose, version) in [(Purpose::TotpSeed, 3), (Purpose::Passkey, 3)] {
-        revoke(&app, purpose).await;
+        app.database.revoke(purpose).await;
         heard([&app, &app], purpose, version).await;
         assert_eq!(clear(&app, purpose).await, 0, "they stay");
     }
@@ -252,11 +239,11 @@ async fn what_was_begun_typed_or_waits_in_the_outbox_is_over() {
     let app = TestApp::start().await;
     let (_, codes) = app.member(ADA).await.add_totp().await;
     let waiting = app.visitor().half_sign_in(ADA, PASSWORD).await;
-    revoke(&app, Purpose::Challenge).await;
+    app.database.revoke(Purpose::Challenge).await;
     heard([&app, &app], Purpose::Challenge, 3).await;
     assert_eq!(app.visitor().show(&waiting, json!({ "recovery_code": codes[0] })).await.code(), "INVALID_CHALLENGE");
 
-    revoke(&app, Purpose::Lookup).await;
+    app.database.revoke(Purpose::Lookup).await;
     heard([&app, &app], Purpose::Lookup, 3).await;
     let token = app.visitor().half_sign_in(ADA, PASSWORD).await;
     assert_eq!(app.visitor().show(&token, json!({ "recovery_code": codes[0] })).await.code(), "INVALID_SECOND_FACTOR");
@@ -266,7 +253,7 @@ async fn what_was_begun_typed_or_waits_in_the_outbox_is_over() {
         .execute(&app.database.pool)
         .await
         .unwrap();
-    revoke(&app, Purpose::Outbox).await;
+    app.database.revoke(Purpose::Outbox).await;
     assert_eq!(clear(&app, Purpose::Outbox).await, 1);
     app.all_letters_sent().await;
 }
@@ -283,13 +270,13 @@ async fn the_audit_log_goes_on_without_the_personal_part() {
     assert!(addresses().await > 0);
     assert_eq!(ada.post("/v1/me/export", json!({})).await.status, 202);
     app.run_jobs().await;
-    revoke(&app, Purpose::Subject).await;
+    app.database.revoke(Purpose::Subject).await;
     heard([&app, &app], Purpose::Subject, 3).await;
     assert_eq!(addresses().await, 0, "nobody reads what was");
     assert_eq!(ada.patch("/v1/me", json!({ "name": "Ada L" })).await.status, 200, "deeds have their events all the same");
     assert_eq!(addresses().await, 1, "with a new key");
     assert_eq!(clear(&app, Purpose::Subject).await, 1, "the export");
-    revoke(&app, Purpose::NobodysEvent).await;
+    app.database.revoke(Purpose::NobodysEvent).await;
     heard([&app, &app], Purpose::NobodysEvent, 3).await;
     app.visitor().sign_in("nobody@example.org", PASSWORD).await;
     let root = app.administrator().await;
@@ -327,14 +314,13 @@ async fn a_node_that_was_left_behind_makes_nothing_that_would_be_lost() {
     let both = KeyEncryption::new(new.clone(), Some(app.database.key_encryption_key.clone()));
     let rolled = Keyring::open(&app.database.pool, both, Algorithm::EdDsa, app.clock.now()).await.unwrap();
     wrapping::reencrypt(&app.database.pool, &rolled, 100, |_| {}).await.unwrap();
-    let mut transaction = app.database.pool.begin().await.unwrap();
     for _ in 0..2 {
-        store::rotate(&mut transaction, &rolled, Purpose::TotpSeed, Algorithm::EdDsa, true, app.clock.now()).await.unwrap();
+        app.database.rotate_by(&rolled, Purpose::TotpSeed).await;
     }
-    for purpose in [Purpose::Outbox, Purpose::Pepper] {
-        store::revoke(&mut transaction, &rolled, purpose, Algorithm::EdDsa, app.clock.now()).await.unwrap();
+    // the one that is waited for comes last
+    for purpose in [Purpose::Pepper, Purpose::Outbox] {
+        app.database.revoke_by(&rolled, purpose).await;
     }
-    transaction.commit().await.unwrap();
     app.wait_for("the news", async || app.state.keyring.making(Purpose::Outbox).is_err().then_some(())).await;
     for purpose in [Purpose::Outbox, Purpose::Pepper, Purpose::TotpSeed] {
         assert!(app.state.keyring.making(purpose).is_err() && app.state.keyring.seal(purpose, b"", b"").is_err(), "{purpose:?}");
@@ -363,8 +349,8 @@ async fn a_node_that_was_left_behind_makes_nothing_that_would_be_lost() {
     Keyring::open(&app.database.pool, &new, Algorithm::EdDsa, app.clock.now()).await.unwrap();
 
     for _ in 0..2 {
-        rotate_by(&app, &rolled, Purpose::AuditChain).await;
-        rotate_by(&app, &rolled, Purpose::TokenSigning).await;
+        app.database.rotate_by(&rolled, Purpose::AuditChain).await;
+        app.database.rotate_by(&rolled, Purpose::TokenSigning).await;
     }
     app.state.keyring.reload(&app.database.pool).await.unwrap();
     assert!(app.state.keyring.attest(Purpose::AuditChain, b"head").is_err() && app.state.keyring.signing_key().is_err());

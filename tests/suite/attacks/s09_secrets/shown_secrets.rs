@@ -3,11 +3,13 @@
 
 use crate::{
     journeys::{
-        kept_secrets::{Deployed, SECRET},
         the_binary::{portcullis, refusal, wait_until},
         watched::Watched,
     },
-    support::vault::Vault,
+    support::{
+        deployed::Deployed,
+        vault::{SECRET, Vault},
+    },
 };
 use clap::CommandFactory;
 use portcullis::{cli::Cli, settings::list::SETTINGS};
