@@ -40,7 +40,7 @@ fn in_browser(script: &str) {
     ]);
     let password = service.administrator();
     let mut browser = Command::new("node");
-    browser.arg(format!("tests/browser/{script}")).env("MODULES", node("playwright-core@1.65.1", "playwright-core"));
+    browser.arg(format!("tests/browser/{script}")).env("MODULES", node());
     browser.env("ORIGIN", &origin).env("PASSWORD", password).env("CERTIFICATE", &certificate_file).env("KEY", &key_file).env("MAIL", service.mail());
     run(&mut browser);
 }

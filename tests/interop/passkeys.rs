@@ -9,10 +9,7 @@ fn a_software_authenticator_registers_and_signs_in_without_a_browser() {
     let password = service.administrator();
     let mut emulator = Command::new("node");
     emulator.arg("tests/interop/passkey.mjs").args([service.url.as_str(), "https://localhost:8443", "root@example.org", &password]);
-    emulator
-        .env("MAIL", service.mail())
-        .env("NODE_EXTRA_CA_CERTS", service.authority())
-        .env("MODULES", node("nid-webauthn-emulator@0.2.11", "nid-webauthn-emulator"));
+    emulator.env("MAIL", service.mail()).env("NODE_EXTRA_CA_CERTS", service.authority()).env("MODULES", node());
     let said = run(&mut emulator);
     assert_eq!(said.lines().collect::<Vec<_>>(), ["registered Emulator", "signed in aal2 pop mfa", "second factor"]);
 }

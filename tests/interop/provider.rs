@@ -16,7 +16,7 @@ pub struct Provider(Child);
 impl Provider {
     /// Listens on this port of this machine, and sends people back to this page.
     pub fn start(port: u16, redirect: &str) -> Self {
-        let modules = node("oidc-provider@9.13.3", "oidc-provider");
+        let modules = node();
         let mut command = Command::new("node");
         command
             .arg("tests/interop/openid_provider.mjs")

@@ -71,7 +71,7 @@ pub fn python(program: &str) -> Command {
             run(Command::new("python3").args(["-m", "venv"]).arg(&venv));
         }
         let mut pip = Command::new(venv.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]);
         // sslyze comes as source, in Python only
         run(pip.args(["--only-binary=:all:", "--no-binary=sslyze", "--requirement", "tests/interop/requirements.txt"]));
         *installed = true;
@@ -79,13 +79,18 @@ pub fn python(program: &str) -> Command {
     Command::new(venv.join("bin").join(program))
 }
 
-/// The folder with a Node.js package, installed once.
-pub fn node(package: &str, name: &str) -> PathBuf {
-    static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap();
+/// The folder with the Node.js peers; installed once.
+pub fn node() -> PathBuf {
+    static INSTALLED: Mutex<bool> = Mutex::new(false);
     let modules = folder().join("node");
-    if !modules.join("node_modules").join(name).exists() {
-        run(Command::new("npm").args(["install", "--silent", "--no-fund", "--no-audit", "--ignore-scripts", "--prefix"]).arg(&modules).arg(package));
+    let mut installed = INSTALLED.lock().unwrap();
+    if !*installed {
+        std::fs::create_dir_all(&modules).unwrap();
+        for name in ["package.json", "package-lock.json"] {
+            std::fs::copy(Path::new("tests/interop").join(name), modules.join(name)).unwrap();
+        }
+        run(Command::new("npm").args(["ci", "--silent", "--no-fund", "--no-audit", "--ignore-scripts", "--prefix"]).arg(&modules));
+        *installed = true;
     }
     modules
 }
