@@ -101,22 +101,16 @@ fn take_over(keys: &[(i32, KeyBytes)], request: &mut ServiceRequest) {
     let Some((sent, others)) = request.headers().get(header::COOKIE).and_then(|value| value.to_str().ok()).and_then(session_cookie_in) else {
         return;
     };
-    let Some(((_, making), older)) = keys.split_first() else {
+    let mut made_by = keys.iter().enumerate().filter_map(|(at, (_, key))| {
+        let mut jar = CookieJar::new();
+        jar.add_original(sent.clone());
+        Some((at, jar.private(&cookie_key(key)).get(COOKIE)?))
+    });
+    let Some((_, making)) = keys.first() else {
         request.headers_mut().remove(header::COOKIE);
         return;
     };
-    // nearly always: there is one key, and what it did not make nobody did
-    if older.is_empty() {
-        return;
-    }
-    let opened = |key: &KeyBytes| {
-        let mut jar = CookieJar::new();
-        jar.add_original(sent.clone());
-        jar.private(&cookie_key(key)).get(COOKIE)
-    };
-    if opened(making).is_none()
-        && let Some(plain) = older.iter().find_map(|(_, key)| opened(key))
-    {
+    if let Some((1.., plain)) = made_by.next() {
         let mut jar = CookieJar::new();
         jar.private_mut(&cookie_key(making)).add(plain);
         let own = jar.get(COOKIE).map(|cookie| cookie.encoded().stripped().to_string());

@@ -56,14 +56,20 @@ const NOT_PUBLIC_V4: [Ipv4Net; 19] = [
 ];
 
 /// Where clouds hand out settings and credentials of the machine that asks: let in by nobody, however wide a network somebody names. Link-local
-/// (AWS, Azure, Google, Oracle), Azure's WireServer, Alibaba's; in IPv6 link-local, AWS's and Google's.
-const METADATA: [IpNet; 6] = [
+/// (nearly all), Azure's WireServer, Alibaba's, Oracle's older one; in IPv6 link-local and those of AWS, Google, Oracle, Scaleway, Akamai and
+/// Alibaba.
+const METADATA: [IpNet; 11] = [
     IpNet::V4(v4(169, 254, 0, 0, 16)),
     IpNet::V4(v4(168, 63, 129, 16, 32)),
     IpNet::V4(v4(100, 100, 100, 200, 32)),
+    IpNet::V4(v4(192, 0, 0, 192, 32)),
     IpNet::V6(v6(0xfe80, 0, 0, 10)),
     IpNet::V6(v6(0xfd00, 0xec2, 0, 48)),
     IpNet::V6(v6(0xfd20, 0xce, 0, 48)),
+    IpNet::V6(v6(0xfd00, 0xc1, 0, 48)),
+    IpNet::V6(v6(0xfd00, 0x42, 0, 48)),
+    IpNet::V6(v6(0xfd00, 0xa9fe, 0xa9fe, 48)),
+    IpNet::V6(v6(0xfd00, 0x100, 0, 48)),
 ];
 
 const GLOBAL_UNICAST: Ipv6Net = v6(0x2000, 0, 0, 3);
@@ -82,6 +88,17 @@ pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => !NOT_PUBLIC_V4.iter().any(|block| block.contains(&address)),
         IpAddr::V6(address) => GLOBAL_UNICAST.contains(&address) && !NOT_PUBLIC_V6.iter().any(|block| block.contains(&address)),
+    }
+}
+
+/// An IPv4 address in the form of an IPv6 one (mapped, or for a translator: RFC 6052 §2.1) leads to the same.
+fn leads_to(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(translated) if translated.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] => {
+            let [.., a, b, c, d] = translated.octets();
+            Ipv4Addr::new(a, b, c, d).into()
+        }
+        address => address.to_canonical(),
     }
 }
 
@@ -128,8 +145,7 @@ impl Fence {
 
     fn is_let_in(&self, address: IpAddr) -> bool {
         let contains = |networks: &[IpNet], address: IpAddr| networks.iter().any(|network| network.contains(&address));
-        // an IPv4 address in the form of an IPv6 one leads to the same
-        contains(&self.0.let_in, address) && !contains(&METADATA, address.to_canonical())
+        contains(&self.0.let_in, address) && !contains(&METADATA, leads_to(address))
     }
 
     /// Where a name leads: only if every address of it is one to call, since any of them could be taken.

@@ -58,17 +58,11 @@ pub(super) fn read(read: &mut Reader, given: &mut Vec<Given>, is_production: boo
     if service.is_none() && owner.is_some() {
         read.refuse(OWNER, "needs DATABASE_URL beside it");
     }
-    // the library would take it, and it is no setting: nothing judges it, and every child process has it
-    let is_lent = is_production && read.is_given("PGPASSWORD");
     let mut parse = |name, url: &SecretString| {
         // the parser's message is left out: it may quote the password
         let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.expose_secret().starts_with(scheme));
         let options = if is_postgres { url.expose_secret().parse::<PgConnectOptions>().map_err(drop) } else { Err(()) };
-        let password = password_in(url);
-        if is_lent && password.is_none() {
-            read.refuse_as(Kind::Strength, name, "has no password in it, and PGPASSWORD would stand in for one: unset that");
-        }
-        given.extend(password.map(|secret| Given { name, secret }));
+        given.extend(password_in(url).map(|secret| Given { name, secret }));
         options.inspect_err(|_| read.refuse(name, "is no Postgres address like postgres://user:password@host/database")).ok()
     };
     let owner = match &owner {

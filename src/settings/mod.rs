@@ -28,7 +28,7 @@ pub use operators::Operators;
 pub use origin::Origin;
 pub use problem::{Problem, SettingsError};
 pub use reader::is_entry_name;
-pub use secrets::{DEVELOPMENT_KEY, parse_key};
+pub use secrets::{DEVELOPMENT_KEY, NoKey, parse_key};
 pub use sources::Sources;
 pub use tls::{Acme, Profile, Redirecting, Tls, TlsFiles};
 pub use values::Values;

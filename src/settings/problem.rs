@@ -26,7 +26,7 @@ pub struct Problem {
 pub enum Kind {
     /// It cannot be read as what it should be, or does not go with another one.
     Form,
-    /// It is a secret that others might know.
+    /// It is a secret that others might know, or that nothing judges.
     Strength,
     /// It leads over a network that others can read.
     Transport,

@@ -66,7 +66,13 @@ pub(super) fn sentry_dsn(read: &mut Reader) -> Option<SecretString> {
 
 /// Refuses what others might know. `data`: where development keeps what it makes.
 pub(super) fn judge(read: &mut Reader, all: &[Given], data: &Path) {
+    const DATABASE: &str = "DATABASE_URL";
+    // the library would take it, and it is no setting: nothing judges it, and every child process has it
+    let is_lent = read.is_given("PGPASSWORD") && read.is_given(DATABASE) && all.iter().all(|given| given.name != DATABASE);
     let mut refuse = |name, reason: &dyn Display| read.refuse_as(Kind::Strength, name, reason);
+    if is_lent {
+        refuse(DATABASE, &"has no password in it, and PGPASSWORD would stand in for one: unset that");
+    }
     let developments = fs::read_to_string(data.join(DEVELOPMENT_KEY)).map(Zeroizing::new).ok();
     for (at, Given { name, secret }) in all.iter().enumerate() {
         let text = secret.expose_secret();
@@ -91,7 +97,7 @@ pub(super) fn judge(read: &mut Reader, all: &[Given], data: &Path) {
 /// Why a text is no key. Does not show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoKey {
-    /// Something else.
+    /// Not 32 bytes in base64.
     #[error("must be 32 random bytes in base64 (openssl rand -base64 32)")]
     Malformed,
     /// As long as a key, and made by hand.

@@ -82,6 +82,7 @@ impl Values {
 
     /// The file that has a secret.
     pub(super) fn file_of(&self, name: &str) -> Option<&str> {
+        let name = secret_named(name)?;
         self.plain.get(&format!("{name}_FILE")).map(String::as_str).filter(|path| !path.is_empty())
     }
 

@@ -36,7 +36,7 @@ impl Report {
         };
         _ = writeln!(text, "As production would judge it, by the settings, {database}.");
         if self.environment == Environment::Development {
-            _ = writeln!(text, "PORTCULLIS_ENV is not `production` here: a start asks nothing of this.");
+            _ = writeln!(text, "PORTCULLIS_ENV is not `production` here: a start refuses only what cannot be read.");
         }
         text.push('\n');
         for judged in &self.rows {

@@ -35,5 +35,5 @@ impl Vault {
         Ok(())
     }
 
-    pub(super) async fn close(self) {}
+    pub(super) async fn let_go(&mut self) {}
 }

@@ -43,6 +43,7 @@ fn good_settings_are_good() {
     assert_eq!(problems(&without_passwords), "", "somebody else's means of proof");
     let told = problems(&[&without_passwords[..], &[("PGPASSWORD", "changeme")]].concat());
     assert!(told.contains("DATABASE_URL has no password in it, and PGPASSWORD would stand in") && !told.contains("changeme"), "{told}");
+    assert_eq!(problems(&[&without_passwords[..], &[("PGPASSWORD_FILE", "/etc/hosts")]].concat()), "", "which nobody reads");
     assert_eq!(problems(&[("PGPASSWORD", "changeme")]), "", "it is not looked at where the address has one");
 }
 

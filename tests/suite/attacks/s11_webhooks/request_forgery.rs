@@ -210,7 +210,8 @@ async fn no_network_that_is_let_in_opens_what_hands_out_credentials() {
     for metadata in ["169.254.169.254", "169.254.170.2", "168.63.129.16", "100.100.100.200", "[::ffff:169.254.169.254]", "[fe80::a9fe:a9fe]"] {
         assert_eq!(outcome(metadata).await, Err(Barred), "{metadata}");
     }
-    for metadata in ["[fd00:ec2::254]", "[fd00:ec2::23]", "[fd20:ce::254]"] {
+    let by_v6 = ["[fd00:ec2::254]", "[fd00:ec2::23]", "[fd20:ce::254]", "[fd00:c1::a9fe:a9fe]", "[fd00:42::42]", "[fd00:a9fe:a9fe::1]"];
+    for metadata in by_v6.into_iter().chain(["[fd00:100::100:200]", "192.0.0.192", "[64:ff9b::a83f:8110]", "[64:ff9b::169.254.169.254]"]) {
         assert_eq!(outcome(metadata).await, Err(Barred), "{metadata}");
     }
 }
