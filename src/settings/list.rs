@@ -306,3 +306,9 @@ pub const SETTINGS: &[Setting] = &[
     setting("PORTCULLIS_WEBHOOK_FAILING_DAYS", "5", "an endpoint at which nothing arrives is disabled, 1 to 30"),
     setting("PORTCULLIS_WEBHOOK_LOG_DAYS", "30", "what endpoints were told can be looked up and sent again, 1 to 365"),
 ];
+
+/// The list's name of a secret setting.
+#[must_use]
+pub fn secret_named(name: &str) -> Option<&'static str> {
+    SETTINGS.iter().find(|setting| setting.secret && setting.name == name).map(|setting| setting.name)
+}

@@ -2,7 +2,7 @@
 //! put it where it belongs. A secret's value never enters a message (practice 9.never-hardcode).
 //! Tests: `tests/suite/contract/settings.rs`, `tests/suite/contract/check.rs`.
 
-use crate::settings::list::SETTINGS;
+use crate::settings::list::secret_named;
 use std::fmt::Display;
 
 /// Everything that is wrong with the settings.
@@ -35,7 +35,7 @@ pub enum Kind {
 impl Problem {
     /// A problem with a setting or with the file of a secret.
     pub fn new(kind: Kind, name: &str, says: impl Display) -> Self {
-        let secret = name.strip_suffix("_FILE").filter(|name| SETTINGS.iter().any(|setting| setting.secret && setting.name == *name));
+        let secret = name.strip_suffix("_FILE").and_then(secret_named);
         Self { setting: secret.unwrap_or(name).to_owned(), kind, says: says.to_string() }
     }
 }

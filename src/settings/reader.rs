@@ -2,7 +2,7 @@
 //! A secret's value never enters a message (practice 9.never-hardcode).
 
 use crate::settings::{
-    list::{SETTINGS, Setting},
+    list::{SETTINGS, Setting, secret_named},
     problem::{Kind, Problem, SettingsError},
     sources::{Reference, file},
     values::{Given, Values},
@@ -29,7 +29,7 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(values: Values) -> Self {
-        let is_known = |name: &str| SETTINGS.iter().any(|known| name == known.name || known.secret && name.strip_suffix("_FILE") == Some(known.name));
+        let is_known = |name: &str| SETTINGS.iter().any(|known| name == known.name) || name.strip_suffix("_FILE").and_then(secret_named).is_some();
         let mut unknown: Vec<&str> = values.names().filter(|name| name.starts_with("PORTCULLIS_") && !is_known(name)).collect();
         unknown.sort_unstable();
         let says = |name| format!("{name} is no setting{}", nearest(name).map(|known| format!(" (did you mean {known}?)")).unwrap_or_default());

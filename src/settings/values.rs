@@ -1,7 +1,7 @@
 //! Settings as they were given. What is secret is kept apart from the first moment on: it does not print, and is wiped when it is dropped.
 //! Practice 9.never-hardcode. Tests: `tests/suite/contract/settings.rs`, `tests/suite/attacks/s09_secrets/shown_secrets.rs`.
 
-use crate::settings::list::SETTINGS;
+use crate::settings::list::secret_named;
 use secrecy::{ExposeSecret, SecretString};
 use std::{collections::HashMap, env};
 
@@ -21,11 +21,6 @@ pub(super) enum Given {
     Read(SecretString),
     /// Nobody could read it: by which name that is told, and why.
     Unread(String, String),
-}
-
-/// The list's name of a secret setting.
-fn secret_named(name: &str) -> Option<&'static str> {
-    SETTINGS.iter().find(|setting| setting.secret && setting.name == name).map(|setting| setting.name)
 }
 
 impl Values {

@@ -5,7 +5,7 @@ use super::{
     facts::{Facts, list},
     rows::{Check, Finding, ROWS, Row, Verdict, Weight, named, secrets::STRENGTH},
 };
-use crate::settings::{Environment, Problem, Values, list::SETTINGS, problem::Kind};
+use crate::settings::{Environment, Problem, Values, list::secret_named, problem::Kind};
 use url::Url;
 
 /// Where problems go that no check names.
@@ -83,7 +83,7 @@ impl Report {
             let is_fatal = !own.is_empty();
             let mut finding = (check.judge)(facts);
             // a text that was refused is no value to judge; a secret is judged by what it leads to
-            let broken = check.settings.iter().find(|name| !is_secret(name) && problems.iter().any(|problem| problem.setting == **name));
+            let broken = check.settings.iter().find(|name| secret_named(name).is_none() && problems.iter().any(|problem| problem.setting == **name));
             if let Some(name) = broken.filter(|_| !is_fatal) {
                 finding = Finding::cannot_tell(format!("{name} cannot be read"));
             }
@@ -166,10 +166,6 @@ fn decided_by(problem: &Problem) -> &'static str {
     }
 }
 
-fn is_secret(name: &str) -> bool {
-    SETTINGS.iter().any(|setting| setting.name == name && setting.secret)
-}
-
 /// Whether it is an address with a name or a password in it.
 fn has_login(value: &str) -> bool {
     Url::parse(value).is_ok_and(|url| !url.username().is_empty() || url.password().is_some())
@@ -177,7 +173,7 @@ fn has_login(value: &str) -> bool {
 
 fn shown(facts: &Facts, problems: &[Problem], name: &str) -> Shown {
     let file = format!("{name}_FILE");
-    let is_secret = is_secret(name);
+    let is_secret = secret_named(name).is_some();
     let is_wrong = problems.iter().any(|problem| problem.setting == name);
     let by_file = is_secret && facts.is_given(&file);
     let value = Some(name).filter(|_| !is_secret).map(|name| facts.text(name).to_owned());
